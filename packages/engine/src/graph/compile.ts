@@ -1,0 +1,105 @@
+import { copyFile, link, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { InferenceSession, Tensor as Value } from 'onnxruntime-node';
+import { toOnnx } from './onnx.ts';
+import type { Tensor } from './tensor.ts';
+
+/** Numbers that go into a program or come out of it, row-major. */
+export interface Numbers {
+  data: Float32Array | BigInt64Array;
+  dims: readonly number[];
+}
+
+export interface CompileOptions {
+  /** Which of onnxruntime's execution providers computes; `cuda` needs a build of onnxruntime that has it. */
+  provider?: 'cpu' | 'cuda' | 'webgpu';
+  /** `extended` opens large models several times sooner, `all` re-lays out convolutions with constant weights so that they run faster. */
+  optimization?: 'extended' | 'all';
+}
+
+/** A compiled graph: a function from named inputs to named outputs. */
+export interface Program<Output extends string> {
+  /** @throws if an input is missing or does not fit */
+  run(inputs: Readonly<Record<string, Numbers>>): Promise<Record<Output, Float32Array>>;
+  close(): Promise<void>;
+}
+
+/** Opens an onnxruntime session on the part of the graph that computes `outputs` (float32). */
+export async function compile<Output extends string>(
+  outputs: Readonly<Record<Output, Tensor>>,
+  { provider = 'cpu', optimization = 'all' }: CompileOptions = {},
+): Promise<Program<Output>> {
+  // onnxruntime opens external data only below the model's own folder, and follows no symbolic link out of it:
+  // a folder of hard links puts the model beside weights that stay where they are.
+  const links = new Map<string, string>();
+  const location = (file: string) => {
+    const name = links.get(file) ?? `${links.size}-${basename(file)}`;
+    links.set(file, name);
+    return name;
+  };
+  const { model, inputs } = toOnnx(outputs, location);
+  const options: InferenceSession.SessionOptions = { executionProviders: [provider], graphOptimizationLevel: optimization, logSeverityLevel: 3 };
+  const session = links.size === 0 ? await InferenceSession.create(model, options) : await openBeside(model, links, options);
+  const names = inputs.map(({ name }) => name);
+  return {
+    async run(values) {
+      const feeds: Record<string, Value> = {};
+      for (const name of names) {
+        const value = values[name];
+        if (!value) throw new Error(`input ${name} is missing; given: ${Object.keys(values).slice(0, 8)}`);
+        feeds[name] = value.data instanceof BigInt64Array ? new Value('int64', value.data, value.dims) : new Value('float32', value.data, value.dims);
+      }
+      const results = await session.run(feeds);
+      const read = (name: string) => {
+        const data = results[name]?.data;
+        if (!(data instanceof Float32Array)) throw new Error(`output ${name}: float32 wanted`);
+        return data;
+      };
+      return mapKeys(outputs, read);
+    },
+    close: () => session.release(),
+  };
+}
+
+/** The same keys, with what `value` gives for each. */
+function mapKeys<Key extends string, T>(keys: Readonly<Record<Key, unknown>>, value: (key: Key) => T): Record<Key, T> {
+  const entries: [Key, T][] = [];
+  for (const key in keys) entries.push([key, value(key)]);
+  return fromEntries(entries);
+}
+
+function fromEntries<Key extends string, T>(entries: readonly (readonly [Key, T])[]): Record<Key, T> {
+  // Object.fromEntries forgets the key's type, though each key of the record is among the entries.
+  return Object.fromEntries(entries) as Record<Key, T>;
+}
+
+async function openBeside(model: Uint8Array, links: ReadonlyMap<string, string>, options: InferenceSession.SessionOptions): Promise<InferenceSession> {
+  const folder = await linkFolder(links);
+  try {
+    const path = join(folder, 'model.onnx');
+    await writeFile(path, model);
+    return await InferenceSession.create(path, options);
+  } finally {
+    // The mapped weights stay readable after their second name is gone.
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A fresh folder holding each file under its given name: linked on the same file system, beside the weights on another, copied if all else fails. */
+async function linkFolder(links: ReadonlyMap<string, string>): Promise<string> {
+  const [first = tmpdir()] = [...links.keys()].map((file) => dirname(file));
+  for (const parent of [tmpdir(), first]) {
+    const folder = await mkdtemp(join(parent, '.loraloom-')).catch(() => undefined);
+    if (!folder) continue;
+    try {
+      for (const [file, name] of links) await link(file, join(folder, name));
+      return folder;
+    } catch {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+  const folder = await mkdtemp(join(tmpdir(), '.loraloom-'));
+  for (const [file, name] of links) await copyFile(file, join(folder, name));
+  return folder;
+}

@@ -1,0 +1,164 @@
+import { type Attributes, integersOf, type Op, type Tensor } from './tensor.ts';
+
+/**
+ * The vector-Jacobian product of one operator: from the gradient of its (first) output to those of its inputs, in order.
+ * `undefined` says that no gradient flows into that input. Broadcasting is undone by the caller.
+ */
+export type Rule = (g: Tensor, inputs: readonly Tensor[], output: Tensor, attributes: Attributes) => (Tensor | undefined)[];
+
+/** Each rule is checked against finite differences in `rules.test.ts`; `null` marks operators that nothing trained flows through. */
+export const rules: Record<Op, Rule | null> = {
+  Abs: (g, [x]) => [g.mul(of(x).sign())],
+  Add: (g) => [g, g],
+  Cast: (g, [x]) => [g.cast(of(x).dtype)],
+  Concat: (g, inputs, _, attributes) => {
+    const axis = integerOf(attributes, 'axis');
+    let start = 0;
+    return inputs.map((input) => g.slice(axis, start, (start += input.size(axis))));
+  },
+  Conv: (g, [x, weight, bias], _, attributes) => {
+    const [stride = 1] = integersOf(attributes, 'strides');
+    const pads = integersOf(attributes, 'pads');
+    return [convInput(g, of(x), of(weight), stride, pads), convWeight(g, of(x), of(weight), stride, pads), bias && g.sum([0, 2, 3], false)];
+  },
+  ConvTranspose: null,
+  Cos: (g, [x]) => [g.mul(of(x).sin()).neg()],
+  Div: (g, [a, b], quotient) => [g.div(of(b)), g.mul(quotient).div(of(b)).neg()],
+  Erf: (g, [x]) => [g.mul(of(x).mul(of(x)).neg().exp()).mul(2 / Math.sqrt(Math.PI))],
+  Exp: (g, _, output) => [g.mul(output)],
+  Gather: (g, [table, indices]) => {
+    const zeros = of(table).graph.constant(new Float32Array(product(of(table).sizes)), of(table).sizes);
+    return [zeros.scatterAdd(of(indices).reshape([...of(indices).sizes, 1]), g), undefined];
+  },
+  Gemm: null,
+  InstanceNormalization: (g, [x], _, attributes) => [standardized(g, of(x), floatOf(attributes, 'epsilon'))],
+  LayerNormalization: (g, [x, scale], _, attributes) => {
+    const leading = of(x).dims.slice(0, -1).map((_, axis) => axis);
+    const epsilon = floatOf(attributes, 'epsilon');
+    const [normalized] = of(x).standardize(epsilon);
+    return [standardized(g.mul(of(scale)), of(x), epsilon), g.mul(normalized).sum(leading, false), g.sum(leading, false)];
+  },
+  MatMul: (g, [a, b]) => {
+    const [x, y] = [of(a), of(b)];
+    if (y.rank > 2 || x.rank === 2) return [g.matmul(y.transposed()), x.transposed().matmul(g)];
+    // Many rows against one matrix: its gradient over [rows, k] is one Gemm rather than a batch of products and a sum.
+    return [g.matmul(y.transposed()), x.reshape([-1, x.size(-1)]).gemm(g.reshape([-1, g.size(-1)]), true, false)];
+  },
+  Mul: (g, [a, b]) => [g.mul(of(b)), g.mul(of(a))],
+  Pad: (g, [x, pads]) => {
+    if (!pads) throw new Error('Pad: pads wanted');
+    const before = constantIntegers(pads);
+    return [of(x).sizes.reduce((cut, size, axis) => (cut.size(axis) === size ? cut : cut.slice(axis, before[axis] ?? 0, (before[axis] ?? 0) + size)), g)];
+  },
+  ReduceMean: (g, [x, axes]) => {
+    const reduced = constantIntegers(of(axes));
+    return [spread(g, of(x), reduced).mul(1 / product(reduced.map((axis) => of(x).size(axis))))];
+  },
+  ReduceSum: (g, [x, axes]) => [spread(g, of(x), constantIntegers(of(axes)))],
+  Reshape: (g, [x]) => [g.reshapeLike(of(x))],
+  Resize: (g, [x]) => {
+    const [n = 0, c = 0, h = 0, w = 0] = of(x).sizes;
+    const factor = g.size(2) / h;
+    return [g.reshape([n, c, h, factor, w * factor]).sum([3], false).reshape([n, c, h, w, factor]).sum([4], false)];
+  },
+  ScatterND: null,
+  Shape: null,
+  Sigmoid: (g, _, y) => [g.mul(y.sub(y.mul(y)))],
+  Sign: () => [undefined],
+  Sin: (g, [x]) => [g.mul(of(x).cos())],
+  Slice: (g, [x, starts, , axes, steps]) => {
+    const [start = 0, axis = 0, step = 1] = [starts, axes, steps].flatMap((values) => constantIntegers(of(values)));
+    if (step === -1) return [g.reverse(axis)];
+    const pads = new Array(of(x).rank * 2).fill(0);
+    pads[axis] = start;
+    pads[axis + of(x).rank] = of(x).size(axis) - start - g.size(axis);
+    return [g.pad(pads)];
+  },
+  Softmax: (g, _, y) => {
+    const weighted = g.mul(y);
+    return [weighted.sub(y.mul(weighted.sum([y.rank - 1], true)))];
+  },
+  Sqrt: (g, _, root) => [g.div(root.mul(2))],
+  Sub: (g) => [g, g.neg()],
+  Transpose: (g, _, __, attributes) => {
+    const permutation = integersOf(attributes, 'perm');
+    return [g.transpose(permutation.map((_, axis) => permutation.indexOf(axis)))];
+  },
+};
+
+/** Through (x − mean) / deviation over the last dimension, from the normalized values x̂: (g − mean(g) − x̂ mean(g x̂)) / deviation. */
+function standardized(g: Tensor, x: Tensor, epsilon: number): Tensor {
+  const [normalized, inverseDeviation] = x.standardize(epsilon);
+  const last = [x.rank - 1];
+  const alongNormalized = normalized.mul(g.mul(normalized).mean(last, true));
+  return g.sub(g.mean(last, true)).sub(alongNormalized).mul(inverseDeviation);
+}
+
+function convInput(g: Tensor, x: Tensor, weight: Tensor, stride: number, pads: readonly number[]): Tensor {
+  const [kh, kw] = [weight.size(2), weight.size(3)];
+  if (stride !== 1) return g.convTranspose(weight, stride, pads, [x.size(2), x.size(3)]);
+  // At stride 1 the gradient is a plain convolution with the weight transposed and turned by 180°, which runs far faster than ConvTranspose.
+  const turned = weight.transpose([1, 0, 2, 3]).reverse(2).reverse(3);
+  const [top = 0, left = 0, bottom = 0, right = 0] = pads;
+  return g.conv(turned, undefined, 1, [kh - 1 - top, kw - 1 - left, kh - 1 - bottom, kw - 1 - right]);
+}
+
+/** One Gemm `[O, N·h·w] × [N·h·w, C]` for each kernel position, over the slice of the padded input that the position sees. */
+function convWeight(g: Tensor, x: Tensor, weight: Tensor, stride: number, pads: readonly number[]): Tensor {
+  const [o, c, kh, kw] = [weight.size(0), weight.size(1), weight.size(2), weight.size(3)];
+  const [n, h, w] = [g.size(0), g.size(2), g.size(3)];
+  const [top = 0, left = 0, bottom = 0, right = 0] = pads;
+  const gradient = g.transpose([1, 0, 2, 3]).reshape([o, n * h * w]);
+  // Padded so that `stride` divides the sizes: then a strided slice is a reshape and a plain slice.
+  const [tall, wide] = [stride * (h + Math.ceil((kh - 1) / stride)), stride * (w + Math.ceil((kw - 1) / stride))];
+  const [more, wider] = [tall - x.size(2) - top - bottom, wide - x.size(3) - left - right];
+  let padded = x.transpose([1, 0, 2, 3]);
+  // A 1×1 kernel at stride 2 may leave input rows that no output sees: cut them before padding.
+  if (more + bottom < 0) padded = padded.slice(2, 0, padded.size(2) + more + bottom);
+  if (wider + right < 0) padded = padded.slice(3, 0, padded.size(3) + wider + right);
+  padded = padded.pad([0, 0, top, left, 0, 0, Math.max(0, bottom + more), Math.max(0, right + wider)]);
+  const split = padded.reshape([c, n, tall / stride, stride, wide / stride, stride]);
+  const columns: Tensor[] = [];
+  for (let y = 0; y < kh; y++) {
+    for (let x = 0; x < kw; x++) {
+      const [row, column] = [Math.floor(y / stride), Math.floor(x / stride)];
+      const rows = stride === 1 ? padded.slice(2, y, y + h) : split.slice(3, y % stride, (y % stride) + 1).slice(2, row, row + h);
+      const seen = stride === 1 ? rows.slice(3, x, x + w) : rows.slice(5, x % stride, (x % stride) + 1).slice(4, column, column + w);
+      columns.push(gradient.gemm(seen.reshape([c, n * h * w]), false, true).reshape([1, o, c]));
+    }
+  }
+  const [first, ...rest] = columns;
+  return of(first).concat(rest, 0).transpose([1, 2, 0]).reshape([o, c, kh, kw]);
+}
+
+/** The gradient of a sum: the same for every element that was added. */
+function spread(g: Tensor, x: Tensor, axes: readonly number[]): Tensor {
+  const kept = x.sizes.map((size, axis) => (axes.includes(axis) ? 1 : size));
+  const ones = x.graph.constant(new Float32Array(product(x.sizes)).fill(1), x.sizes);
+  return ones.mul(g.reshape(kept));
+}
+
+const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+
+function of(tensor: Tensor | undefined): Tensor {
+  if (!tensor) throw new Error('gradient rule: an input is missing');
+  return tensor;
+}
+
+function integerOf(attributes: Attributes, name: string): number {
+  const attribute = attributes[name];
+  if (!attribute || !('int' in attribute)) throw new Error(`attribute ${name}: an integer wanted`);
+  return attribute.int;
+}
+
+function floatOf(attributes: Attributes, name: string): number {
+  const attribute = attributes[name];
+  if (!attribute || !('float' in attribute)) throw new Error(`attribute ${name}: a float wanted`);
+  return attribute.float;
+}
+
+function constantIntegers({ origin, name }: Tensor): number[] {
+  if (!('source' in origin) || !('bytes' in origin.source)) throw new Error(`${name}: a constant wanted`);
+  const { bytes } = origin.source;
+  return Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8), Number);
+}
