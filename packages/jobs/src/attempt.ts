@@ -1,0 +1,50 @@
+import type { Bucket } from './bucket/port.ts';
+import { isFinal, type JobKind, type JobRecord } from './job.ts';
+import { keys } from './keys.ts';
+import { updateRecord } from './record.ts';
+
+/** Another worker has begun a later attempt (this one's message expired meanwhile), or the job has ended. */
+export class AttemptLost extends Error {
+  constructor(id: string, attempt: number) {
+    super(`attempt ${attempt} at ${id} is no longer the current one`);
+    this.name = 'AttemptLost';
+  }
+}
+
+/**
+ * Begins an attempt at a job that was received from the queue. The returned record says what to do: `running` = work,
+ * as attempt number `attempts`; anything else is final (a cancel that was asked for is carried out here): nothing to do.
+ * @throws NoSuchRecord
+ */
+export async function beginAttempt<Record extends JobRecord>(
+  bucket: Bucket,
+  kind: JobKind<object, Record>,
+  tenant: string,
+  id: string,
+): Promise<Record> {
+  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, (job) => {
+    if (isFinal(job.status)) return undefined;
+    const now = new Date().toISOString();
+    if (job.cancel_requested) return { ...job, status: 'canceled', finished_at: now };
+    return { ...job, status: 'running', started_at: job.started_at ?? now, attempts: job.attempts + 1 };
+  });
+}
+
+/**
+ * Changes the record on behalf of one attempt: progress, or the end. The attempt number fences off a worker that was
+ * thought dead and wakes up: outputs lie under keys that the job decides, so writing them twice is harmless, and this
+ * is what makes a job complete at most once.
+ * @throws AttemptLost if the attempt is not the current one any more; stop working
+ */
+export async function updateAttempt<Record extends JobRecord>(
+  bucket: Bucket,
+  kind: JobKind<object, Record>,
+  tenant: string,
+  begun: { id: string; attempts: number },
+  change: (job: Record) => Record,
+): Promise<Record> {
+  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, begun.id), kind.record, (job) => {
+    if (job.attempts !== begun.attempts || isFinal(job.status)) throw new AttemptLost(begun.id, begun.attempts);
+    return change(job);
+  });
+}

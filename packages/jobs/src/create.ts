@@ -1,0 +1,96 @@
+import type { z } from 'zod';
+import type { Bucket } from './bucket/port.ts';
+import { readFile } from './file.ts';
+import { idSeed, newId } from './ids.ts';
+import { type ImageRecord, type imageRequestSchema, images } from './image.ts';
+import { createJob, type JobServices } from './lifecycle.ts';
+import { readLora } from './lora.ts';
+import { type Model, readModel } from './model.ts';
+import { RequestError } from './request-error.ts';
+import { type TrainingRecord, type trainingRequestSchema, trainings } from './training.ts';
+
+/** Creating a job also needs somewhere to report a queue that could not be reached; see createJob. */
+export type CreateServices = JobServices & { report: (error: unknown) => void };
+
+/**
+ * Accepts a training whose model and files exist.
+ * @throws RequestError `unknown_model`, `unknown_file`, `file_not_uploaded`
+ */
+export async function createTraining(
+  services: CreateServices,
+  tenant: string,
+  request: z.output<typeof trainingRequestSchema>,
+  id: string = newId('training'),
+): Promise<TrainingRecord> {
+  await Promise.all([
+    wantModel(services.bucket, request.model),
+    wantFiles(
+      services.bucket,
+      tenant,
+      request.files.map((file) => file.file_id),
+    ),
+  ]);
+  const settled = { ...request, alpha: request.alpha ?? request.rank, seed: request.seed ?? idSeed(id) };
+  return createJob(services, trainings, { tenant, id, request: settled, totalSteps: settled.steps }, services.report);
+}
+
+/**
+ * Accepts a request for pictures whose model and LoRAs exist and fit.
+ * @throws RequestError `unknown_model`, `unknown_lora`, `lora_mismatch`
+ */
+export async function createImage(
+  services: CreateServices,
+  tenant: string,
+  request: z.output<typeof imageRequestSchema>,
+  id: string = newId('image'),
+): Promise<ImageRecord> {
+  const [model] = await Promise.all([
+    wantModel(services.bucket, request.model),
+    ...request.loras.map((lora, i) => wantLora(services.bucket, tenant, lora.name, request.model, `loras.${i}.name`)),
+  ]);
+  const settled = {
+    ...request,
+    width: request.width ?? model.resolution,
+    height: request.height ?? model.resolution,
+    steps: request.steps ?? model.default_steps,
+    guidance_scale: request.guidance_scale ?? model.default_guidance_scale,
+    sampler: request.sampler ?? model.default_sampler,
+    seed: request.seed ?? idSeed(id),
+  };
+  return createJob(services, images, { tenant, id, request: settled, totalSteps: settled.steps }, services.report);
+}
+
+async function wantModel(bucket: Bucket, name: string): Promise<Model> {
+  const model = await readModel(bucket, name);
+  if (!model) throw new RequestError('unknown_model', `no model named ${name}; GET /v1/models lists them`, 'model');
+  return model;
+}
+
+async function wantLora(bucket: Bucket, tenant: string, name: string, model: string, param: string) {
+  const lora = await readLora(bucket, tenant, name);
+  if (!lora) throw new RequestError('unknown_lora', `no LoRA named ${name}; GET /v1/loras lists them`, param);
+  if (lora.model !== model) {
+    throw new RequestError('lora_mismatch', `LoRA ${name} was trained on ${lora.model}; want model ${lora.model}`, param);
+  }
+}
+
+/** How many files are looked up at a time: a thousand at once would exhaust the sockets of a small function. */
+const lookups = 32;
+
+async function wantFiles(bucket: Bucket, tenant: string, ids: string[]) {
+  const firstUse = new Map<string, number>();
+  for (const [i, id] of ids.entries()) if (!firstUse.has(id)) firstUse.set(id, i);
+  const left = [...firstUse];
+  for (let batch = left.splice(0, lookups); batch.length > 0; batch = left.splice(0, lookups)) {
+    await Promise.all(
+      batch.map(async ([id, i]) => {
+        const file = await readFile(bucket, tenant, id);
+        if (!file) throw new RequestError('unknown_file', `no file ${id}`, `files.${i}.file_id`);
+        if (!file.uploaded) {
+          const message = `the ${file.size_bytes} bytes of ${id} have not been uploaded; PUT them to its upload URL first`;
+          throw new RequestError('file_not_uploaded', message, `files.${i}.file_id`);
+        }
+      }),
+    );
+  }
+}

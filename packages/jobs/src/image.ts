@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { imageIdSchema } from './ids.ts';
+import { type JobKind, jobFields } from './job.ts';
+import { nameSchema } from './keys.ts';
+
+export const samplerSchema = z.enum(['ddim', 'euler']);
+export type Sampler = z.infer<typeof samplerSchema>;
+
+const side = z.int().min(8).max(1024).multipleOf(8);
+const seed = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
+
+/** Pictures as they are asked for. */
+export const imageRequestSchema = z
+  .strictObject({
+    model: nameSchema.meta({ description: 'Base model, see GET /v1/models', example: 'emoji' }),
+    prompt: z.string().min(1).max(2000).meta({ example: 'red apple, blue background' }),
+    negative_prompt: z.string().max(2000).default(''),
+    n: z.int().min(1).max(8).default(1).meta({ description: 'How many pictures; picture i uses seed + i' }),
+    width: side.optional().meta({ description: 'Pixels; default: the model’s resolution' }),
+    height: side.optional().meta({ description: 'Pixels; default: the model’s resolution' }),
+    steps: z.int().min(1).max(150).optional().meta({ description: 'Default: the model’s' }),
+    guidance_scale: z.number().min(0).max(30).optional().meta({ description: 'Default: the model’s' }),
+    sampler: samplerSchema.optional().meta({ description: 'Default: the model’s' }),
+    seed: seed.optional().meta({ description: 'Default: drawn, and shown in the record' }),
+    loras: z
+      .array(z.strictObject({ name: nameSchema, weight: z.number().min(-2).max(2).default(1) }))
+      .max(8)
+      .default([])
+      .meta({ example: [{ name: 'my-style', weight: 0.8 }] }),
+  })
+  .meta({ id: 'ImageRequest' });
+
+/** As a caller writes it, defaults left out. */
+export type ImageRequestInput = z.input<typeof imageRequestSchema>;
+
+/** The request in the record: what was asked with the defaults filled in, the model's among them. */
+export const settledImageRequestSchema = imageRequestSchema
+  .required({ width: true, height: true, steps: true, guidance_scale: true, sampler: true, seed: true })
+  .meta({ id: 'SettledImageRequest' });
+export type ImageRequest = z.infer<typeof settledImageRequestSchema>;
+
+/** All that decided a picture: with this and the files of these digests it can be made again. */
+export const receiptSchema = z
+  .object({
+    model: z.string(),
+    model_digest: z.string(),
+    loras: z.array(z.object({ name: z.string(), digest: z.string(), weight: z.number() })),
+    seed,
+    sampler: samplerSchema,
+    steps: z.int(),
+    guidance_scale: z.number(),
+    prompt: z.string(),
+    negative_prompt: z.string(),
+    engine_version: z.string(),
+  })
+  .meta({ id: 'Receipt' });
+export type Receipt = z.infer<typeof receiptSchema>;
+
+const pictureFields = {
+  index: z.int().min(0),
+  seed,
+  width: z.int(),
+  height: z.int(),
+  content_type: z.literal('image/png'),
+  sha256: z.string(),
+  receipt: receiptSchema,
+};
+
+/** The record as the bucket holds it: pictures are named by their key. */
+export const imageRecordSchema = z.object({
+  id: imageIdSchema,
+  object: z.literal('image'),
+  ...jobFields,
+  request: settledImageRequestSchema,
+  output: z.object({ images: z.array(z.object({ ...pictureFields, key: z.string() })) }).nullable(),
+});
+export type ImageRecord = z.infer<typeof imageRecordSchema>;
+
+/** The record as the API shows it: pictures have a presigned URL in place of their key. */
+export const imageViewSchema = imageRecordSchema
+  .extend({
+    output: z.object({ images: z.array(z.object({ ...pictureFields, url: z.url() })) }).nullable(),
+  })
+  .meta({ id: 'Image' });
+export type ImageView = z.infer<typeof imageViewSchema>;
+
+export const images: JobKind<ImageRequest, ImageRecord> = {
+  name: 'image',
+  folder: 'images',
+  id: imageIdSchema,
+  request: settledImageRequestSchema,
+  record: imageRecordSchema,
+};

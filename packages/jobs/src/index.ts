@@ -1,0 +1,28 @@
+export { AttemptLost, beginAttempt, updateAttempt } from './attempt.ts';
+export type { AwsAccess, AwsCredentials } from './aws.ts';
+export { AwsError } from './aws.ts';
+export type { Bucket, ByteRange, ByteStream, Listing, ObjectInfo, PresignPut, PutOptions, SizedStream } from './bucket/port.ts';
+export { PreconditionFailed } from './bucket/port.ts';
+export { type CreateServices, createImage, createTraining } from './create.ts';
+export * from './file.ts';
+export * from './ids.ts';
+export * from './image.ts';
+export * from './job.ts';
+export * from './keys.ts';
+export { cancelJob, createJob, type JobServices, listJobs, readJob } from './lifecycle.ts';
+export * from './lora.ts';
+export * from './model.ts';
+export { dispatch, type JobQueues, sweepOutbox } from './outbox.ts';
+export type { Queue, Receive, Received } from './queue/port.ts';
+export {
+  BadTransition,
+  createRecord,
+  listFolders,
+  NoSuchRecord,
+  putRecord,
+  readRecord,
+  type Stored,
+  updateRecord,
+} from './record.ts';
+export { RequestError, type RequestErrorCode } from './request-error.ts';
+export * from './training.ts';

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import type { IdKind } from './ids.ts';
+import type { JobFolder } from './keys.ts';
+
+export const jobStatusSchema = z.enum(['queued', 'running', 'succeeded', 'failed', 'canceled']);
+export type JobStatus = z.infer<typeof jobStatusSchema>;
+
+/** True once nothing about the job can change any more. */
+export function isFinal(status: JobStatus): boolean {
+  return status === 'succeeded' || status === 'failed' || status === 'canceled';
+}
+
+export const jobErrorSchema = z
+  .object({
+    code: z.string().meta({ description: 'Stable, for programs', example: 'not_a_picture' }),
+    message: z.string().meta({ description: 'What was wrong and what was wanted' }),
+    param: z.string().nullable().meta({ description: 'The part of the request at fault', example: 'files.3.file_id' }),
+  })
+  .meta({ id: 'JobError' });
+export type JobError = z.infer<typeof jobErrorSchema>;
+
+export const progressSchema = z
+  .object({
+    step: z.int().nonnegative(),
+    total_steps: z.int().nonnegative(),
+    loss: z.number().nullable(),
+    seconds_left: z.number().nonnegative().nullable(),
+  })
+  .meta({ id: 'Progress' });
+export type Progress = z.infer<typeof progressSchema>;
+
+const moment = z.iso.datetime();
+
+/** What every job's record has in common; a kind adds id, object, request and output. */
+export const jobFields = {
+  status: jobStatusSchema,
+  cancel_requested: z.boolean().meta({ description: 'A running job was asked to stop; the worker ends it' }),
+  created_at: moment,
+  started_at: moment.nullable(),
+  finished_at: moment.nullable(),
+  attempts: z.int().nonnegative().meta({ description: 'How many times a worker has begun this job' }),
+  progress: progressSchema,
+  error: jobErrorSchema.nullable(),
+};
+
+export interface JobRecord {
+  id: string;
+  object: 'training' | 'image';
+  status: JobStatus;
+  cancel_requested: boolean;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  attempts: number;
+  progress: Progress;
+  error: JobError | null;
+  request: object;
+  output: object | null;
+}
+
+/** A kind of job: what tells trainings from images wherever the rest is the same. */
+export interface JobKind<Request extends object, Record extends JobRecord> {
+  name: Extract<IdKind, 'training' | 'image'>;
+  folder: JobFolder;
+  id: z.ZodType<string>;
+  /** The request as the worker gets it, every default settled. */
+  request: z.ZodType<Request>;
+  record: z.ZodType<Record>;
+}
+
+/** What travels through a queue: a job's address, nothing else. */
+export const messageSchema = z.strictObject({ kind: z.enum(['training', 'image']), tenant: z.string(), id: z.string() });
+export type JobMessage = z.infer<typeof messageSchema>;

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+
+/** Who owns an object; `local` on one machine. */
+export const tenantSchema = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'want 1 to 63 of a-z 0-9 _ -');
+
+/** Names of LoRAs and of base models: one path segment, never `.` or `..`, since the first character is a letter or digit. */
+export const nameSchema = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'want 1 to 63 of a-z 0-9 . _ -');
+
+export type JobFolder = 'trainings' | 'images';
+
+/**
+ * The layout of the bucket; nothing else spells a key. Every part is checked by its schema before it comes here.
+ *
+ * ```
+ * tenants/{tenant}/files/{file_id}/record.json, content
+ * tenants/{tenant}/trainings/{id}/request.json, record.json, checkpoint.safetensors
+ * tenants/{tenant}/images/{id}/request.json, record.json, {index}.png
+ * tenants/{tenant}/loras/{name}/record.json, {lora_id}.safetensors
+ * models/{name}/model.json and the diffusers folder beside it
+ * outbox/{folder}/{tenant}/{id}          a message that may not have been sent yet, see outbox.ts
+ * ```
+ */
+export const keys = {
+  files: (tenant: string) => `tenants/${tenant}/files/`,
+  fileRecord: (tenant: string, id: string) => `tenants/${tenant}/files/${id}/record.json`,
+  fileContent: (tenant: string, id: string) => `tenants/${tenant}/files/${id}/content`,
+
+  jobs: (folder: JobFolder, tenant: string) => `tenants/${tenant}/${folder}/`,
+  jobRequest: (folder: JobFolder, tenant: string, id: string) => `tenants/${tenant}/${folder}/${id}/request.json`,
+  jobRecord: (folder: JobFolder, tenant: string, id: string) => `tenants/${tenant}/${folder}/${id}/record.json`,
+  checkpoint: (tenant: string, trainingId: string) => `tenants/${tenant}/trainings/${trainingId}/checkpoint.safetensors`,
+  picture: (tenant: string, imageId: string, index: number) => `tenants/${tenant}/images/${imageId}/${index}.png`,
+
+  loras: (tenant: string) => `tenants/${tenant}/loras/`,
+  loraRecord: (tenant: string, name: string) => `tenants/${tenant}/loras/${name}/record.json`,
+  loraWeights: (tenant: string, name: string, loraId: string) => `tenants/${tenant}/loras/${name}/${loraId}.safetensors`,
+
+  models: () => 'models/',
+  model: (name: string) => `models/${name}/model.json`,
+  modelFile: (name: string, path: string) => `models/${name}/${path}`,
+
+  outbox: () => 'outbox/',
+  outboxEntry: (folder: JobFolder, tenant: string, id: string) => `outbox/${folder}/${tenant}/${id}`,
+};

@@ -1,0 +1,96 @@
+import type { Bucket } from './bucket/port.ts';
+import { idTime } from './ids.ts';
+import { isFinal, type JobKind, type JobRecord } from './job.ts';
+import { keys } from './keys.ts';
+import { dispatch, type JobQueues } from './outbox.ts';
+import { createRecord, listFolders, readRecord, updateRecord } from './record.ts';
+import { RequestError } from './request-error.ts';
+
+export interface JobServices {
+  bucket: Bucket;
+  queues: JobQueues;
+}
+
+/**
+ * Accepts a job: request, outbox entry, record, message, in this order, so that whatever is in a queue has a record and
+ * whatever has a record gets into a queue (the sweep in outbox.ts sees to it if this process dies half-way).
+ *
+ * May be repeated with the same id and request, and then finishes what the first call left undone.
+ * @param total steps, for the progress of a job that has not begun
+ * @param report gets the error if the queue could not be reached. The job is accepted all the same: it will be swept.
+ * @throws RequestError `id_taken` if the id belongs to another request
+ */
+export async function createJob<Request extends object, Record extends JobRecord>(
+  { bucket, queues }: JobServices,
+  kind: JobKind<Request, Record>,
+  job: { tenant: string; id: string; request: Request; totalSteps: number },
+  report: (error: unknown) => void,
+): Promise<Record> {
+  const { tenant, id, request } = job;
+  const requestKey = keys.jobRequest(kind.folder, tenant, id);
+  if (!(await createRecord(bucket, requestKey, request))) {
+    const first = await readRecord(bucket, requestKey, kind.request);
+    if (JSON.stringify(first?.record) !== JSON.stringify(kind.request.parse(request))) {
+      throw new RequestError('id_taken', `${id} was used for another request; want a new id, or the same request`, 'id');
+    }
+  }
+  await bucket.put(keys.outboxEntry(kind.folder, tenant, id), new Uint8Array());
+  const record = kind.record.parse({
+    id,
+    object: kind.name,
+    status: 'queued',
+    cancel_requested: false,
+    created_at: new Date(idTime(id)).toISOString(),
+    started_at: null,
+    finished_at: null,
+    attempts: 0,
+    progress: { step: 0, total_steps: job.totalSteps, loss: null, seconds_left: null },
+    error: null,
+    request,
+    output: null,
+  });
+  const created = await createRecord(bucket, keys.jobRecord(kind.folder, tenant, id), record);
+  await dispatch(bucket, queues, { kind: kind.name, tenant, id }, kind.folder).catch(report);
+  return created ? record : ((await readJob(bucket, kind, tenant, id)) ?? record);
+}
+
+export async function readJob<Record extends JobRecord>(
+  bucket: Bucket,
+  kind: JobKind<object, Record>,
+  tenant: string,
+  id: string,
+): Promise<Record | undefined> {
+  return (await readRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record))?.record;
+}
+
+/** A page of a tenant's jobs, newest first (see ids.ts). `next` is the `after` of the next page. */
+export async function listJobs<Record extends JobRecord>(
+  bucket: Bucket,
+  kind: JobKind<object, Record>,
+  tenant: string,
+  page: { after?: string | undefined; limit: number },
+): Promise<{ jobs: Record[]; next: string | undefined }> {
+  const { names, next } = await listFolders(bucket, keys.jobs(kind.folder, tenant), page);
+  const found = await Promise.all(names.map((id) => readJob(bucket, kind, tenant, id)));
+  // A folder without a record belongs to a request that died before it was accepted.
+  return { jobs: found.filter((job) => job !== undefined), next };
+}
+
+/**
+ * Cancels a job: a queued one at once, a running one by asking its worker. Repeating it is no error.
+ * @throws RequestError `already_finished` if the job has succeeded or failed
+ * @throws NoSuchRecord
+ */
+export async function cancelJob<Record extends JobRecord>(
+  bucket: Bucket,
+  kind: JobKind<object, Record>,
+  tenant: string,
+  id: string,
+): Promise<Record> {
+  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, (job) => {
+    if (job.status === 'canceled' || job.cancel_requested) return undefined;
+    if (isFinal(job.status)) throw new RequestError('already_finished', `${id} has already ${job.status}`, 'id');
+    if (job.status === 'running') return { ...job, cancel_requested: true };
+    return { ...job, status: 'canceled', cancel_requested: true, finished_at: new Date().toISOString() };
+  });
+}

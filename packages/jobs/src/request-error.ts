@@ -1,0 +1,22 @@
+export type RequestErrorCode =
+  | 'unknown_model'
+  | 'unknown_lora'
+  | 'unknown_file'
+  | 'file_not_uploaded'
+  | 'lora_mismatch'
+  | 'id_taken'
+  | 'already_finished';
+
+/** The caller's fault, and the only error of this package that a caller may see: what was wrong and what was wanted. */
+export class RequestError extends Error {
+  readonly code: RequestErrorCode;
+  /** The path of the field at fault, as `files.3.file_id`. */
+  readonly param: string | null;
+
+  constructor(code: RequestErrorCode, message: string, param: string | null) {
+    super(message);
+    this.name = 'RequestError';
+    this.code = code;
+    this.param = param;
+  }
+}
