@@ -17,6 +17,7 @@ export type JobFolder = 'trainings' | 'images';
  * tenants/{tenant}/images/{id}/request.json, record.json, {index}.png
  * tenants/{tenant}/loras/{name}/record.json, {lora_id}.safetensors
  * models/{name}/model.json and the diffusers folder beside it
+ * keys/{hash}.json                       whose API key it is, see functions
  * outbox/{folder}/{tenant}/{id}          a message that may not have been sent yet, see outbox.ts
  * ```
  */
@@ -38,6 +39,8 @@ export const keys = {
   models: () => 'models/',
   model: (name: string) => `models/${name}/model.json`,
   modelFile: (name: string, path: string) => `models/${name}/${path}`,
+
+  apiKey: (hash: string) => `keys/${hash}.json`,
 
   outbox: () => 'outbox/',
   outboxEntry: (folder: JobFolder, tenant: string, id: string) => `outbox/${folder}/${tenant}/${id}`,

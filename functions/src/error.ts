@@ -1,0 +1,92 @@
+import { RequestError, type RequestErrorCode } from '@loraloom/jobs';
+import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { z } from 'zod';
+import type { Env } from './router.ts';
+import type { Services } from './services.ts';
+
+/** The shape of every answer that is not a success. */
+export const errorSchema = z
+  .object({
+    error: z.object({
+      code: z.string().meta({ description: 'Stable, for programs', example: 'invalid_request' }),
+      message: z.string().meta({ description: 'What was wrong and what was wanted', example: 'steps: want at most 20000' }),
+      param: z.string().nullable().meta({ description: 'Path of the field at fault', example: 'steps' }),
+      request_id: z.string().meta({ description: 'Also in the X-Request-Id header; quote it when you ask for help' }),
+    }),
+  })
+  .meta({ id: 'Error' });
+
+/** An error the caller may see. Any other one is a 500 with a log line. */
+export class ApiError extends Error {
+  readonly status: ContentfulStatusCode;
+  readonly code: string;
+  readonly param: string | null;
+
+  constructor(status: ContentfulStatusCode, code: string, message: string, param: string | null = null) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.code = code;
+    this.param = param;
+  }
+}
+
+export function notFound(what: string, param: string): ApiError {
+  return new ApiError(404, 'not_found', `no ${what}`, param);
+}
+
+/** 422: the request names something that is not there; 409: it comes too late. */
+const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
+  unknown_model: 422,
+  unknown_lora: 422,
+  unknown_file: 422,
+  file_not_uploaded: 422,
+  lora_mismatch: 422,
+  id_taken: 409,
+  already_finished: 409,
+};
+
+/** What hono and its validators throw of themselves. */
+const thrownByHono: Record<number, { code: string; message: string }> = {
+  400: { code: 'malformed_json', message: 'the body is not JSON; want a JSON object' },
+  415: { code: 'unsupported_media_type', message: 'want content-type: application/json' },
+};
+
+/** Answers with whatever was thrown: the caller's fault as it is, ours as a 500 and one log line. */
+export function answerError(error: unknown, c: Context<Env>, log: Services['log']): Response {
+  const shown = asApiError(error);
+  if (shown) return answer(c, shown);
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  // The path without its query and no headers: neither a signature nor a key gets into the log.
+  log({ level: 'error', request_id: c.var.requestId, method: c.req.method, path: c.req.path, error: name, message, stack });
+  return answer(c, new ApiError(500, 'internal_error', 'something went wrong on our side; it was logged'));
+}
+
+function asApiError(error: unknown): ApiError | undefined {
+  if (error instanceof ApiError) return error;
+  if (error instanceof RequestError) return new ApiError(statuses[error.code], error.code, error.message, error.param);
+  if (error instanceof HTTPException) {
+    const known = thrownByHono[error.status];
+    return known && new ApiError(error.status, known.code, known.message);
+  }
+  return undefined;
+}
+
+function answer(c: Context<Env>, { status, code, message, param }: ApiError): Response {
+  if (status === 401) c.header('WWW-Authenticate', 'Bearer');
+  return c.json({ error: { code, message, param, request_id: c.var.requestId } }, status);
+}
+
+/** A failed validation as an error: the first issue's path, and what was wanted there. */
+export function invalidRequest(issues: z.core.$ZodIssue[]): ApiError {
+  const [issue] = issues;
+  if (!issue) return new ApiError(422, 'invalid_request', 'the request is not as it should be');
+  if (issue.code === 'unrecognized_keys') {
+    const param = [...issue.path, issue.keys[0]].join('.');
+    return new ApiError(422, 'invalid_request', `${param}: unknown key; see /openapi.json for the known ones`, param);
+  }
+  const param = issue.path.join('.');
+  return new ApiError(422, 'invalid_request', param === '' ? issue.message : `${param}: ${issue.message}`, param || null);
+}

@@ -1,0 +1,181 @@
+import type {
+  FileRequest,
+  FileUpload,
+  FileView,
+  ImageRequestInput,
+  ImageView,
+  LoraRecord,
+  LoraView,
+  Model,
+  TrainingRecord,
+  TrainingRequestInput,
+} from '@loraloom/jobs';
+
+// What the API's description shows: one small story, from the first picture to the first result. A test holds every
+// example against its schema.
+
+const sha256 = '039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81';
+const signed = 'X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=900&X-Amz-Signature=…';
+
+const fileRequest: FileRequest = { name: 'apple.png', content_type: 'image/png', size_bytes: 48213, sha256 };
+const file: FileView = {
+  id: 'file_7yt09zhw3gq8m5tr1vkd2xcfaj',
+  object: 'file',
+  ...fileRequest,
+  created_at: '2026-11-24T09:00:00.000Z',
+  uploaded: true,
+};
+const fileUpload: FileUpload = {
+  ...file,
+  uploaded: false,
+  upload: {
+    method: 'PUT',
+    url: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/files/${file.id}/content?${signed}`,
+    headers: { 'content-type': 'image/png', 'x-amz-checksum-sha256': 'A5BYxvLAy0ksUzsKTRTvd8wPeKvMztUofYShogEc+4E=' },
+    expires_at: '2026-11-24T09:15:00.000Z',
+  },
+};
+
+const trainingRequest: TrainingRequestInput = {
+  model: 'emoji',
+  name: 'my-style',
+  files: [{ file_id: file.id, caption: 'red apple, blue background' }],
+  steps: 400,
+};
+const training: TrainingRecord = {
+  id: 'trn_7yt09zhw2k0j6e9s4w8n5b3mdq',
+  object: 'training',
+  status: 'running',
+  cancel_requested: false,
+  created_at: '2026-11-24T09:01:00.000Z',
+  started_at: '2026-11-24T09:01:01.000Z',
+  finished_at: null,
+  attempts: 1,
+  progress: { step: 120, total_steps: 400, loss: 0.0831, seconds_left: 84 },
+  error: null,
+  request: {
+    model: 'emoji',
+    name: 'my-style',
+    files: [{ file_id: file.id, caption: 'red apple, blue background' }],
+    rank: 8,
+    alpha: 8,
+    steps: 400,
+    batch_size: 4,
+    seed: 1234,
+    train_text_encoder: false,
+    targets: 'attention',
+  },
+  output: null,
+};
+
+const lora: LoraRecord = {
+  name: 'my-style',
+  object: 'lora',
+  lora_id: 'lora_7yt09zhtzc1v6m2x9q4r8d0kea',
+  model: 'emoji',
+  rank: 8,
+  alpha: 8,
+  trigger_word: null,
+  training_id: training.id,
+  size_bytes: 812_344,
+  sha256,
+  created_at: '2026-11-24T09:03:00.000Z',
+};
+const loraDownload: LoraView = {
+  ...lora,
+  url: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/loras/my-style/${lora.lora_id}.safetensors?${signed}`,
+};
+
+const model: Model = {
+  name: 'emoji',
+  object: 'model',
+  family: 'sd1',
+  resolution: 128,
+  latent_factor: 8,
+  default_steps: 25,
+  default_guidance_scale: 4,
+  default_sampler: 'ddim',
+  files: [{ path: 'unet/diffusion_pytorch_model.safetensors', size_bytes: 17_600_000, sha256 }],
+  license: 'Apache-2.0',
+  description: 'Small emoji-like pictures on coloured backgrounds',
+};
+
+const imageRequest: ImageRequestInput = {
+  model: 'emoji',
+  prompt: 'red apple, blue background',
+  loras: [{ name: 'my-style', weight: 0.8 }],
+};
+const settled = {
+  model: 'emoji',
+  prompt: 'red apple, blue background',
+  negative_prompt: '',
+  n: 1,
+  width: 128,
+  height: 128,
+  steps: 25,
+  guidance_scale: 4,
+  sampler: 'ddim' as const,
+  seed: 99,
+  loras: [{ name: 'my-style', weight: 0.8 }],
+};
+const imageQueued: ImageView = {
+  id: 'img_7yt09zhtwq5d3r8k1n6v0m9xcs',
+  object: 'image',
+  status: 'queued',
+  cancel_requested: false,
+  created_at: '2026-11-24T09:04:00.000Z',
+  started_at: null,
+  finished_at: null,
+  attempts: 0,
+  progress: { step: 0, total_steps: 25, loss: null, seconds_left: null },
+  error: null,
+  request: settled,
+  output: null,
+};
+const image: ImageView = {
+  ...imageQueued,
+  status: 'succeeded',
+  started_at: '2026-11-24T09:04:00.500Z',
+  finished_at: '2026-11-24T09:04:02.000Z',
+  attempts: 1,
+  progress: { step: 25, total_steps: 25, loss: null, seconds_left: 0 },
+  output: {
+    images: [
+      {
+        index: 0,
+        seed: 99,
+        width: 128,
+        height: 128,
+        content_type: 'image/png',
+        sha256,
+        url: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/images/${imageQueued.id}/0.png?${signed}`,
+        receipt: {
+          model: 'emoji',
+          model_digest: sha256,
+          loras: [{ name: 'my-style', digest: sha256, weight: 0.8 }],
+          seed: 99,
+          sampler: 'ddim',
+          steps: 25,
+          guidance_scale: 4,
+          prompt: settled.prompt,
+          negative_prompt: '',
+          engine_version: '0.1.0',
+        },
+      },
+    ],
+  },
+};
+
+export const examples = {
+  fileRequest,
+  file,
+  fileUpload,
+  trainingRequest,
+  training,
+  lora,
+  loraDownload,
+  model,
+  imageRequest,
+  imageQueued,
+  image,
+};

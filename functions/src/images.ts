@@ -1,0 +1,98 @@
+import { createRoute } from '@hono/zod-openapi';
+import {
+  type Bucket,
+  cancelJob,
+  createImage,
+  type ImageRecord,
+  type ImageView,
+  imageIdSchema,
+  imageRequestSchema,
+  imageViewSchema,
+  images as kind,
+  listJobs,
+  NoSuchRecord,
+  readJob,
+} from '@loraloom/jobs';
+import { z } from 'zod';
+import { notFound } from './error.ts';
+import { examples } from './examples.ts';
+import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
+import type { Services } from './services.ts';
+
+const params = z.object({ id: imageIdSchema });
+const urlSeconds = 3600;
+
+const post = createRoute({
+  method: 'post',
+  path: '/',
+  summary: 'Generate pictures',
+  request: body(imageRequestSchema, examples.imageRequest),
+  responses: { 202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued), ...errors(401, 422) },
+});
+
+const list = createRoute({
+  method: 'get',
+  path: '/',
+  summary: 'Requests for pictures, newest first',
+  request: { query: pageQuery(imageIdSchema) },
+  responses: {
+    200: json('A page', pageOf(imageViewSchema), { object: 'list', data: [examples.image], next: null }),
+    ...errors(401, 422),
+  },
+});
+
+const get = createRoute({
+  method: 'get',
+  path: '/{id}',
+  summary: 'A request for pictures, with a URL of each picture once it has succeeded',
+  description: 'The URLs are valid for an hour; ask again for fresh ones.',
+  request: { params },
+  responses: { 200: json('The request', imageViewSchema, examples.image), ...errors(401, 404) },
+});
+
+const cancel = createRoute({
+  method: 'post',
+  path: '/{id}/cancel',
+  summary: 'Cancel a request for pictures: a queued one at once, a running one as soon as its worker sees it',
+  request: { params },
+  responses: { 200: json('The request', imageViewSchema, examples.imageQueued), ...errors(401, 404, 409) },
+});
+
+/** Requests for pictures. */
+export function images({ bucket, queues, log }: Services) {
+  return newRouter()
+    .openapi(post, async (c) => {
+      const report = (error: unknown) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
+      const image = await createImage({ bucket, queues, report }, c.var.caller.tenant, c.req.valid('json'));
+      setJobHeaders(c, `/v1/images/${image.id}`, 1);
+      return c.json(await viewOf(bucket, image), 202);
+    })
+    .openapi(list, async (c) => {
+      const { jobs, next } = await listJobs(bucket, kind, c.var.caller.tenant, c.req.valid('query'));
+      const data = await Promise.all(jobs.map((job) => viewOf(bucket, job)));
+      return c.json({ object: 'list' as const, data, next: next ?? null }, 200);
+    })
+    .openapi(get, async (c) => {
+      const { id } = c.req.valid('param');
+      const image = await readJob(bucket, kind, c.var.caller.tenant, id);
+      if (!image) throw notFound(`image ${id}`, 'id');
+      return c.json(await viewOf(bucket, image), 200);
+    })
+    .openapi(cancel, async (c) => {
+      const { id } = c.req.valid('param');
+      const image = await cancelJob(bucket, kind, c.var.caller.tenant, id).catch((error) => {
+        throw error instanceof NoSuchRecord ? notFound(`image ${id}`, 'id') : error;
+      });
+      return c.json(await viewOf(bucket, image), 200);
+    });
+}
+
+/** The record with a presigned URL in place of each picture's key. */
+async function viewOf(bucket: Bucket, record: ImageRecord): Promise<ImageView> {
+  if (!record.output) return { ...record, output: null };
+  const pictures = record.output.images.map(async ({ key, ...picture }) => {
+    const url = await bucket.presignGet(key, { expiresSeconds: urlSeconds });
+    return { ...picture, url };
+  });
+  return { ...record, output: { images: await Promise.all(pictures) } };
+}

@@ -1,0 +1,3 @@
+export { bucketKeys, type Caller, callerSchema, hashApiKey, type KeyStore, newApiKey } from './api-key.ts';
+export { createApp } from './app.ts';
+export type { Services } from './services.ts';

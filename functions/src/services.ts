@@ -1,0 +1,15 @@
+import type { Bucket, JobQueues } from '@loraloom/jobs';
+import type { KeyStore } from './api-key.ts';
+
+/** Everything the app needs from the outside; an entry makes them, tests make them in memory. */
+export interface Services {
+  bucket: Bucket;
+  queues: JobQueues;
+  keys: KeyStore;
+  /** Secret that keys are hashed with; without it a stolen key store is worth nothing. */
+  pepper: string;
+  /** Exact origins of web pages that may call the API, as `https://studio.example`. */
+  origins: readonly string[];
+  /** Takes one structured log line. */
+  log: (line: Record<string, unknown>) => void;
+}
