@@ -26,12 +26,15 @@ export const rules: Record<Op, Rule | null> = {
   Div: (g, [a, b], quotient) => [g.div(of(b)), g.mul(quotient).div(of(b)).neg()],
   Erf: (g, [x]) => [g.mul(of(x).mul(of(x)).neg().exp()).mul(2 / Math.sqrt(Math.PI))],
   Exp: (g, _, output) => [g.mul(output)],
+  // The caller sums over what was repeated, as it does for every operator that broadcasts.
+  Expand: (g) => [g, undefined],
   Gather: (g, [table, indices]) => {
-    const zeros = of(table).graph.constant(new Float32Array(product(of(table).sizes)), of(table).sizes);
+    const zeros = of(table).graph.constant([0]).expand(of(table).sizes);
     return [zeros.scatterAdd(of(indices).reshape([...of(indices).sizes, 1]), g), undefined];
   },
   Gemm: null,
-  InstanceNormalization: (g, [x], _, attributes) => [standardized(g, of(x), floatOf(attributes, 'epsilon'))],
+  // Only with dimensions known at run time, where nothing is trained.
+  InstanceNormalization: null,
   LayerNormalization: (g, [x, scale], _, attributes) => {
     const leading = of(x).dims.slice(0, -1).map((_, axis) => axis);
     const epsilon = floatOf(attributes, 'epsilon');
@@ -103,40 +106,62 @@ function convInput(g: Tensor, x: Tensor, weight: Tensor, stride: number, pads: r
   return g.conv(turned, undefined, 1, [kh - 1 - top, kw - 1 - left, kh - 1 - bottom, kw - 1 - right]);
 }
 
-/** One Gemm `[O, N·h·w] × [N·h·w, C]` for each kernel position, over the slice of the padded input that the position sees. */
+/**
+ * One Gemm over all kernel positions. Gradient and input share one flat layout of padded rows, in which what a kernel position
+ * sees is the input shifted by a constant. The vertical part of the shift is made on the gradient and the horizontal on the
+ * input, so that kh copies of the one, `[kh·O, L]`, times kw of the other, `[kw·C, L]`ᵀ, hold every position.
+ */
 function convWeight(g: Tensor, x: Tensor, weight: Tensor, stride: number, pads: readonly number[]): Tensor {
   const [o, c, kh, kw] = [weight.size(0), weight.size(1), weight.size(2), weight.size(3)];
   const [n, h, w] = [g.size(0), g.size(2), g.size(3)];
-  const [top = 0, left = 0, bottom = 0, right = 0] = pads;
-  const gradient = g.transpose([1, 0, 2, 3]).reshape([o, n * h * w]);
-  // Padded so that `stride` divides the sizes: then a strided slice is a reshape and a plain slice.
-  const [tall, wide] = [stride * (h + Math.ceil((kh - 1) / stride)), stride * (w + Math.ceil((kw - 1) / stride))];
-  const [more, wider] = [tall - x.size(2) - top - bottom, wide - x.size(3) - left - right];
-  let padded = x.transpose([1, 0, 2, 3]);
-  // A 1×1 kernel at stride 2 may leave input rows that no output sees: cut them before padding.
-  if (more + bottom < 0) padded = padded.slice(2, 0, padded.size(2) + more + bottom);
-  if (wider + right < 0) padded = padded.slice(3, 0, padded.size(3) + wider + right);
-  padded = padded.pad([0, 0, top, left, 0, 0, Math.max(0, bottom + more), Math.max(0, right + wider)]);
-  const split = padded.reshape([c, n, tall / stride, stride, wide / stride, stride]);
-  const columns: Tensor[] = [];
-  for (let y = 0; y < kh; y++) {
-    for (let x = 0; x < kw; x++) {
-      const [row, column] = [Math.floor(y / stride), Math.floor(x / stride)];
-      const rows = stride === 1 ? padded.slice(2, y, y + h) : split.slice(3, y % stride, (y % stride) + 1).slice(2, row, row + h);
-      const seen = stride === 1 ? rows.slice(3, x, x + w) : rows.slice(5, x % stride, (x % stride) + 1).slice(4, column, column + w);
-      columns.push(gradient.gemm(seen.reshape([c, n * h * w]), false, true).reshape([1, o, c]));
-    }
-  }
-  const [first, ...rest] = columns;
-  return of(first).concat(rest, 0).transpose([1, 2, 0]).reshape([o, c, kh, kw]);
+  const [top = 0, left = 0] = pads;
+  if (stride === 1) return flatWeight(g, fit(fit(x, 2, top, h + kh - 1), 3, left, w + kw - 1), kh, kw);
+  // A strided convolution is the sum of plain ones over the input's phases, each with every stride-th position of the kernel.
+  const [tall, wide] = [h + Math.ceil(kh / stride) - 1, w + Math.ceil(kw / stride) - 1];
+  const split = fit(fit(x, 2, top, tall * stride), 3, left, wide * stride).reshape([n, c, tall, stride, wide, stride]);
+  const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+  const size = [Math.ceil(kh / stride), Math.ceil(kw / stride)] as const;
+  const rows = range(stride).map((y) => {
+    const phases = range(stride).map((x) => {
+      const phase = split.slice(3, y, y + 1).slice(5, x, x + 1).reshape([n, c, tall, wide]);
+      return flatWeight(g, phase, size[0], size[1]).reshape([o, c, size[0], 1, size[1], 1]);
+    });
+    return of(phases[0]).concat(phases.slice(1), 5);
+  });
+  return of(rows[0])
+    .concat(rows.slice(1), 3)
+    .reshape([o, c, size[0] * stride, size[1] * stride])
+    .slice(2, 0, kh)
+    .slice(3, 0, kw);
+}
+
+/** The weight gradient at stride 1, of an input already padded to `[N, C, h + kh − 1, w + kw − 1]`. */
+function flatWeight(g: Tensor, padded: Tensor, kh: number, kw: number): Tensor {
+  const [n, o, c, tall, wide] = [g.size(0), g.size(1), padded.size(1), padded.size(2), padded.size(3)];
+  const flat = (tensor: Tensor) => tensor.transpose([1, 0, 2, 3]).reshape([tensor.size(1), n * tall * wide]);
+  const length = n * tall * wide - (kw - 1);
+  // Sliding down by y rows is padding with y rows above instead of below; the wrap from one picture to the next meets zeros only.
+  const gradients = Array.from({ length: kh }, (_, y) =>
+    flat(g.pad([0, 0, y, 0, 0, 0, kh - 1 - y, kw - 1])).slice(1, 0, length),
+  );
+  const inputs = Array.from({ length: kw }, (_, x) => flat(padded).slice(1, x, x + length));
+  const stack = ([first, ...rest]: Tensor[]) => of(first).concat(rest, 0);
+  const product = stack(gradients).gemm(stack(inputs), false, true);
+  return product.reshape([kh, o, kw, c]).transpose([1, 3, 0, 2]);
+}
+
+/** One axis with `before` zeros in front, cut or padded to `size`: rows that no output sees count for nothing. */
+function fit(x: Tensor, axis: number, before: number, size: number): Tensor {
+  const kept = x.slice(axis, 0, size - before);
+  const pads = new Array<number>(x.rank * 2).fill(0);
+  pads[axis] = before;
+  pads[axis + x.rank] = size - before - kept.size(axis);
+  return kept.pad(pads);
 }
 
 /** The gradient of a sum: the same for every element that was added. */
-function spread(g: Tensor, x: Tensor, axes: readonly number[]): Tensor {
-  const kept = x.sizes.map((size, axis) => (axes.includes(axis) ? 1 : size));
-  const ones = x.graph.constant(new Float32Array(product(x.sizes)).fill(1), x.sizes);
-  return ones.mul(g.reshape(kept));
-}
+const spread = (g: Tensor, x: Tensor, axes: readonly number[]): Tensor =>
+  g.reshape(x.sizes.map((size, axis) => (axes.includes(axis) ? 1 : size))).expand(x.sizes);
 
 const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
 

@@ -16,6 +16,7 @@ export type Op =
   | 'Div'
   | 'Erf'
   | 'Exp'
+  | 'Expand'
   | 'Gather'
   | 'Gemm'
   | 'InstanceNormalization'
@@ -62,6 +63,7 @@ export class Graph {
   readonly nodes: Node[] = [];
   readonly inputs: Tensor[] = [];
   private count = 0;
+  private readonly vectorsOfOnes = new Map<number, Tensor>();
 
   /** A value fed at run time. */
   input(name: string, dims: readonly Dim[], dtype: DType = 'float32'): Tensor {
@@ -80,6 +82,17 @@ export class Graph {
     const data = Float32Array.from(values);
     if (data.length !== total(dims)) throw new Error(`constant: ${data.length} values for dimensions [${dims}]`);
     return new Tensor(this, this.name('c'), dims, 'float32', { source: { bytes: new Uint8Array(data.buffer) } });
+  }
+
+  /** A vector of ones, the same tensor each time, so that equal nodes stay equal and products with it cancel. */
+  ones(size: number): Tensor {
+    const made = this.vectorsOfOnes.get(size) ?? this.constant(new Float32Array(size).fill(1));
+    this.vectorsOfOnes.set(size, made);
+    return made;
+  }
+
+  isOnes(tensor: Tensor): boolean {
+    return [...this.vectorsOfOnes.values()].includes(tensor);
   }
 
   /** An int64 constant, for shapes, axes and indices. */
@@ -145,7 +158,7 @@ export class Tensor {
 
   add = (other: Tensor | number) => this.elementwise('Add', other);
   sub = (other: Tensor | number) => this.elementwise('Sub', other);
-  mul = (other: Tensor | number) => this.elementwise('Mul', other);
+  mul = (other: Tensor | number) => (typeof other !== 'number' && this.graph.isOnes(other) ? this : this.elementwise('Mul', other));
   div = (other: Tensor | number) => this.elementwise('Div', other);
   neg = () => this.mul(-1);
 
@@ -254,14 +267,22 @@ export class Tensor {
 
   /** Joins this and others along `axis`. */
   concat(others: readonly Tensor[], axis: number): Tensor {
+    if (others.length === 0) return this;
     const parts: readonly Dim[] = [this, ...others].map((tensor) => tensor.dims[axis] ?? null);
     const dims = this.dims.map((dim, i) => (i === axis ? (isStatic(parts) ? parts.reduce<number>((sum, part) => sum + part, 0) : null) : dim));
     return this.node('Concat', [...others], dims, { axis: { int: axis } });
   }
 
-  /** Elements `start … end` (exclusive) of one axis; a step of −1 walks backwards over the whole axis. */
+  /** Repeats dimensions of size 1. */
+  expand(sizes: readonly number[]): Tensor {
+    if (this.rank === sizes.length && sizes.every((size, axis) => size === this.dims[axis])) return this;
+    return this.node('Expand', [this.graph.integers(sizes)], sizes);
+  }
+
+  /** Elements `start … end` (exclusive) of one axis. */
   slice(axis: number, start: number, end: number): Tensor {
     const size = Math.min(end, this.size(axis)) - start;
+    if (size === this.size(axis)) return this;
     return this.sliceWithStep(axis, start, end, 1, size);
   }
 
@@ -314,8 +335,10 @@ export class Tensor {
 
   /** (x − mean) / √(variance + ε) over the last dimension of `[N, G, M]`, for each n and g. */
   instanceNorm(epsilon: number): Tensor {
+    // With fixed shapes the operator that the gradient needs anyway serves both; onnxruntime computes it once.
+    if (isStatic(this.dims)) return this.standardize(epsilon)[0];
     const groups = this.size(1);
-    const ones = this.graph.constant(new Float32Array(groups).fill(1));
+    const ones = this.graph.ones(groups);
     const zeros = this.graph.constant(new Float32Array(groups));
     return this.node('InstanceNormalization', [ones, zeros], this.dims, { epsilon: { float: epsilon } });
   }
@@ -327,7 +350,7 @@ export class Tensor {
 
   /** The normalized values without scale and shift, beside 1 / √(variance + ε) `[…, 1]`: what the gradients of both norms need. */
   standardize(epsilon: number): [normalized: Tensor, inverseDeviation: Tensor] {
-    const ones = this.graph.constant(new Float32Array(this.size(-1)).fill(1));
+    const ones = this.graph.ones(this.size(-1));
     const narrow = this.dims.map((dim, i) => (i === this.rank - 1 ? 1 : dim));
     const outputs = this.graph.nodeWithOutputs('LayerNormalization', [this, ones], [this.dims, narrow, narrow], this.dtype, {
       axis: { int: -1 },

@@ -1,0 +1,48 @@
+import { adamW, autoencoderObjective, type Model, randomFrom } from '@loraloom/engine';
+import { join } from 'node:path';
+import { resolution, vaeShapes } from './architecture.ts';
+import { compose } from './compose.ts';
+import { iconNames, renderedIcons } from './icons.ts';
+import { initialParameters } from './initial.ts';
+import { loadState, saveState, type TrainingState } from './state.ts';
+
+const batch = 8;
+
+/** Trains the autoencoder on every icon of the base sets over random colours. Yields once a step. */
+export async function* trainAutoencoder(model: Model, folder: string, steps: number): AsyncGenerator<{ step: number; loss: number }, TrainingState> {
+  const path = join(folder, 'vae.safetensors');
+  const state = await loadState(path, initialParameters(vaeShapes(), randomFrom(1)));
+  if (state.moments.step >= steps) return state;
+  const icons: Uint8Array[] = [];
+  for (const set of ['noto', 'fluent-emoji-flat', 'fluent-emoji-high-contrast'] as const) icons.push(...(await renderedIcons(folder, set, iconNames(set), resolution)));
+  const objective = await autoencoderObjective(model, state.parameters, batch, resolution, 1e-5);
+  const pixels = 3 * resolution * resolution;
+  let saved = Date.now();
+  while (state.moments.step < steps) {
+    const random = randomFrom(2, state.moments.step);
+    const pictures = new Float32Array(batch * pixels);
+    for (let i = 0; i < batch; i++) {
+      const icon = icons[random.integer(icons.length)];
+      const colour = [random.uniform() * 255, random.uniform() * 255, random.uniform() * 255] as const;
+      const shift = () => random.integer(13) - 6;
+      if (icon) pictures.set(compose(icon, resolution, colour, { flip: random.uniform() < 0.5, right: shift(), down: shift(), scale: 0.7 + 0.3 * random.uniform() }), i * pixels);
+    }
+    const noise = random.fillNormal(new Float32Array(batch * 4 * 16 * 16));
+    const { loss, gradients } = await objective.evaluate(state.parameters, {
+      pictures: { data: pictures, dims: [batch, 3, resolution, resolution] },
+      noise: { data: noise, dims: [batch, 4, 16, 16] },
+    });
+    const t = state.moments.step / steps;
+    const learningRate = 2e-3 * Math.min(1, (state.moments.step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * t)));
+    state.moments = adamW(state.parameters.values, gradients, state.moments, { learningRate, beta2: 0.99, weightDecay: 1e-4 });
+    const decay = Math.min(0.995, state.moments.step / (state.moments.step + 20));
+    for (let i = 0; i < state.average.length; i++) state.average[i] = decay * (state.average[i] ?? 0) + (1 - decay) * (state.parameters.values[i] ?? 0);
+    yield { step: state.moments.step, loss };
+    if (Date.now() - saved > 60_000 || state.moments.step === steps) {
+      await saveState(path, state);
+      saved = Date.now();
+    }
+  }
+  await objective.close();
+  return state;
+}

@@ -1,0 +1,40 @@
+import { decodeSafetensors, type Parameters, adamWState, type AdamWState, writeSafetensors } from '@loraloom/engine';
+import { readFile } from 'node:fs/promises';
+
+/** All that a run needs to go on where it stopped; batches are drawn from the step's number, so no random state is kept. */
+export interface TrainingState {
+  parameters: Parameters;
+  /** The exponential moving average of the parameters, which is what gets used in the end. */
+  average: Float32Array;
+  moments: AdamWState;
+}
+
+export const freshState = (parameters: Parameters): TrainingState => ({
+  parameters,
+  average: Float32Array.from(parameters.values),
+  moments: adamWState(parameters.values.length),
+});
+
+/** Writes the state in one piece: a run that is killed finds the old one or the new one. */
+export function saveState(path: string, { parameters, average, moments }: TrainingState): Promise<void> {
+  const stored = (data: Float32Array) => ({ dtype: 'F32' as const, shape: [data.length], data });
+  const tensors = { values: parameters.values, average, first: moments.first, second: moments.second };
+  return writeSafetensors(path, new Map(Object.entries(tensors).map(([name, data]) => [name, stored(data)])), { step: String(moments.step) });
+}
+
+/** The saved state, or a fresh one where there is none; `initial` gives the layout. */
+export async function loadState(path: string, initial: Parameters): Promise<TrainingState> {
+  const bytes = await readFile(path).catch(() => undefined);
+  if (!bytes) return freshState(initial);
+  const { tensors, metadata } = decodeSafetensors(bytes, path);
+  const read = (name: string) => {
+    const data = tensors.get(name)?.data;
+    if (data?.length !== initial.values.length) throw new Error(`${path}: ${name} does not fit this model; delete the file to begin again`);
+    return data;
+  };
+  return {
+    parameters: { ...initial, values: read('values') },
+    average: read('average'),
+    moments: { first: read('first'), second: read('second'), step: Number(metadata.step) },
+  };
+}

@@ -1,0 +1,10 @@
+export { InputError } from './error.ts';
+export { type AdaptedLayer, buildDecoder, buildEncoder, type Model, readModel, weightsOf } from './families/model.ts';
+export { decodeSafetensors, encodeSafetensors, readHeader, readTensors, writeSafetensors } from './files/safetensors.ts';
+export { compile, type Numbers, type Program } from './graph/compile.ts';
+export { Graph } from './graph/tensor.ts';
+export { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';
+export { type Objective, type Parameters, parameters } from './parameters.ts';
+export { autoencoderObjective, denoiserObjective } from './pretrain.ts';
+export { type Random, randomFrom } from './random.ts';
+export { openTokenizer, type Tokenizer } from './tokenizer.ts';
