@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../error.ts';
 import { type DType, isDType, storageOf } from './dtype.ts';
 import { repeatedKey } from './json.ts';
+import { replaceFile } from './replace.ts';
 
 /** Where a tensor lies: bytes `begin` to `end` behind the header. */
 export interface Entry {
@@ -60,7 +60,7 @@ const mistaken: [RegExp, string][] = [
 export async function readHeader(path: string): Promise<Header> {
   const file = await open(path);
   try {
-    return await headerOf(file, path);
+    return await headerOf(file, nameOf(path));
   } finally {
     await file.close();
   }
@@ -75,14 +75,15 @@ export async function readTensors(
   wanted: (name: string) => boolean = () => true,
 ): Promise<{ metadata: Record<string, string>; tensors: Map<string, StoredTensor> }> {
   const file = await open(path);
+  const source = nameOf(path);
   try {
-    const { metadata, tensors, dataOffset } = await headerOf(file, path);
+    const { metadata, tensors, dataOffset } = await headerOf(file, source);
     const read = new Map<string, StoredTensor>();
     for (const [name, entry] of tensors) {
       if (!wanted(name)) continue;
       const bytes = new Uint8Array(entry.end - entry.begin);
-      await readFully(file, bytes, dataOffset + entry.begin, path);
-      read.set(name, stored(name, entry, bytes.buffer, path));
+      await readFully(file, bytes, dataOffset + entry.begin, source);
+      read.set(name, stored(name, entry, bytes.buffer, source));
     }
     return { metadata, tensors: read };
   } finally {
@@ -115,12 +116,10 @@ export function encodeSafetensors(
 ): Uint8Array<ArrayBuffer> {
   const { header, ordered, sizeBytes } = layOut(tensors, metadata);
   const bytes = new Uint8Array(sizeBytes);
-  bytes.set(header);
-  let at = header.length;
-  for (const [, tensor] of ordered) {
-    const data = bytesOf(tensor);
-    bytes.set(data, at);
-    at += data.length;
+  let at = 0;
+  for (const chunk of chunks(header, ordered)) {
+    bytes.set(chunk, at);
+    at += chunk.length;
   }
   return bytes;
 }
@@ -132,42 +131,29 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const { header, ordered } = layOut(tensors, metadata);
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    const file = await open(temporary, 'wx');
-    try {
-      await file.writeFile(header);
-      for (const [, tensor] of ordered) await file.writeFile(bytesOf(tensor));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  const folder = await open(dirname(path));
-  await folder.sync().finally(() => folder.close());
+  await replaceFile(path, chunks(header, ordered));
 }
+
+/** A file in errors: with its folder, which tells a pipeline's networks apart, and without where this machine keeps it. */
+const nameOf = (path: string) => join(basename(dirname(path)), basename(path));
 
 const bad = (source: string, problem: string, cause?: unknown) =>
   new InputError('bad_safetensors', `${source}: ${problem}`, { cause });
 
-async function headerOf(file: FileHandle, path: string): Promise<Header> {
+async function headerOf(file: FileHandle, source: string): Promise<Header> {
   const { size: fileBytes } = await file.stat();
   const start = new Uint8Array(Math.min(16, fileBytes));
-  await readFully(file, start, 0, path);
-  const json = new Uint8Array(headerLength(start, fileBytes, path));
-  await readFully(file, json, 8, path);
-  return parseHeader(json, fileBytes, path);
+  await readFully(file, start, 0, source);
+  const json = new Uint8Array(headerLength(start, fileBytes, source));
+  await readFully(file, json, 8, source);
+  return parseHeader(json, fileBytes, source);
 }
 
-async function readFully(file: FileHandle, into: Uint8Array, position: number, path: string): Promise<void> {
+async function readFully(file: FileHandle, into: Uint8Array, position: number, source: string): Promise<void> {
   let done = 0;
   while (done < into.length) {
     const { bytesRead } = await file.read(into, done, into.length - done, position + done);
-    if (bytesRead === 0) throw bad(path, 'became shorter while it was read');
+    if (bytesRead === 0) throw bad(source, 'became shorter while it was read');
     done += bytesRead;
   }
 }
@@ -246,6 +232,11 @@ function bytesOf({ dtype, data }: TensorToStore): Uint8Array<ArrayBuffer> {
   if (!write) throw new Error(`writing ${dtype} is not supported`);
   const { buffer, byteOffset, byteLength } = write(data);
   return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function* chunks(header: Uint8Array, ordered: readonly [string, TensorToStore][]): Generator<Uint8Array> {
+  yield header;
+  for (const [, tensor] of ordered) yield bytesOf(tensor);
 }
 
 /** The header's bytes, and the tensors in the order of the file: wide types first, so that every tensor is aligned, then by name. */

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+
+/** A LoRA's two halves on one layer: the layer's weight gains alpha / rank · up · down. */
+export interface LoraModule {
+  /** `[rank, inFeatures]`, row-major. */
+  down: Float32Array<ArrayBuffer>;
+  /** `[outFeatures, rank]`, row-major. */
+  up: Float32Array<ArrayBuffer>;
+  rank: number;
+  inFeatures: number;
+  outFeatures: number;
+  alpha: number;
+}
+
+export interface Lora {
+  /** By the layer's name in diffusers behind `unet.` or `text_encoder.` (always with `text_model.`). */
+  modules: ReadonlyMap<string, LoraModule>;
+  /** The file's own, as it stands there. */
+  metadata: Readonly<Record<string, string>>;
+  /** SHA-256 in hexadecimal of what the LoRA does, whatever file format, number type of equal values or metadata it came with. */
+  digest: string;
+}
+
+/** A LoRA of these modules, with its digest. */
+export function loraFrom(modules: ReadonlyMap<string, LoraModule>, metadata: Readonly<Record<string, string>> = {}): Lora {
+  const hash = createHash('sha256');
+  for (const [name, { down, up, rank, inFeatures, outFeatures, alpha }] of [...modules].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    hash.update(JSON.stringify([name, rank, inFeatures, outFeatures, alpha / rank]));
+    for (const { buffer, byteOffset, byteLength } of [down, up]) hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+  return { modules, metadata, digest: hash.digest('hex') };
+}

@@ -1,0 +1,67 @@
+import sharp, { type Sharp } from 'sharp';
+import { InputError } from './error.ts';
+
+/** A picture in memory: sRGB, `data` is `[height, width, 3]`. */
+export interface Picture {
+  width: number;
+  height: number;
+  data: Uint8Array;
+}
+
+/** Most pixels of an uploaded picture: 4096 × 4096. */
+const maxPixels = 4096 ** 2;
+
+/** Shortest side of an uploaded picture, in pixels. */
+const minSide = 16;
+
+// Each of libvips' loaders reads some format that strangers can choose; these three are the ones we mean to read.
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({ operation: ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'] });
+
+/**
+ * Decodes a JPEG, PNG or WebP picture: turned as its EXIF orientation says, colours in sRGB, transparency on white; of an
+ * animation the first picture.
+ * @throws InputError `not_a_picture`, `picture_too_large`, `picture_too_small`, `picture_damaged`
+ */
+export async function decodePicture(bytes: Uint8Array): Promise<Picture> {
+  // Our own limit below speaks of this picture; sharp's keeps decoding within it as well.
+  const header = await sharp(bytes, { limitInputPixels: false })
+    .metadata()
+    .catch((cause) => {
+      throw new InputError('not_a_picture', 'the file is not a picture; JPEG, PNG or WebP wanted', { cause });
+    });
+  const { width, height } = header;
+  if (width * height > maxPixels)
+    throw new InputError(
+      'picture_too_large',
+      `the picture has ${width} × ${height} pixels; at most ${maxPixels} (4096 × 4096) wanted`,
+    );
+  if (Math.min(width, height) < minSide)
+    throw new InputError('picture_too_small', `the picture has ${width} × ${height} pixels; at least ${minSide} each way wanted`);
+  try {
+    const picture = sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' });
+    return await rgb(picture.autoOrient().flatten({ background: 'white' }).toColourspace('srgb'));
+  } catch (cause) {
+    throw new InputError(
+      'picture_damaged',
+      `the picture is cut off or damaged; a complete ${header.format.toUpperCase()} wanted`,
+      { cause },
+    );
+  }
+}
+
+/** Scales a picture to cover `width` × `height` and cuts off evenly what is beyond. */
+export const resizeCover = (picture: Picture, width: number, height: number): Promise<Picture> =>
+  picture.width === width && picture.height === height
+    ? Promise.resolve(picture)
+    : rgb(open(picture).resize(width, height, { fit: 'cover' }));
+
+export const encodePng = async (picture: Picture): Promise<Uint8Array> => new Uint8Array(await open(picture).png().toBuffer());
+
+const open = ({ width, height, data }: Picture) => sharp(data, { raw: { width, height, channels: 3 } });
+
+async function rgb(picture: Sharp): Promise<Picture> {
+  const { data, info } = await picture.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  if (info.channels !== 3) throw new Error(`${info.channels} channels; 3 wanted`);
+  return { width: info.width, height: info.height, data };
+}
