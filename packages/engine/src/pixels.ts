@@ -18,36 +18,34 @@ const minSide = 16;
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({ operation: ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'] });
 
+/** How files of these formats begin, in hexadecimal. */
+const magics: [RegExp, string][] = [
+  [/^ffd8ff/, 'JPEG'],
+  [/^89504e470d0a1a0a/, 'PNG'],
+  [/^52494646.{8}57454250/, 'WebP'],
+];
+
 /**
  * Decodes a JPEG, PNG or WebP picture: turned as its EXIF orientation says, colours in sRGB, transparency on white; of an
  * animation the first picture.
- * @throws InputError `not_a_picture`, `picture_too_large`, `picture_too_small`, `picture_damaged`
+ * @throws InputError `not_a_picture`, `picture_damaged`, `picture_too_large`, `picture_too_small`
  */
 export async function decodePicture(bytes: Uint8Array): Promise<Picture> {
-  // Our own limit below speaks of this picture; sharp's keeps decoding within it as well.
-  const header = await sharp(bytes, { limitInputPixels: false })
-    .metadata()
-    .catch((cause) => {
-      throw new InputError('not_a_picture', 'the file is not a picture; JPEG, PNG or WebP wanted', { cause });
-    });
-  const { width, height } = header;
+  const start = Buffer.from(bytes.subarray(0, 12)).toString('hex');
+  const format = magics.find(([magic]) => magic.test(start))?.[1];
+  if (!format) throw new InputError('not_a_picture', 'the file is not a picture that can be read; JPEG, PNG or WebP wanted');
+  const damaged = (cause: unknown): never => {
+    throw new InputError('picture_damaged', `the picture is cut off or damaged; a complete ${format} wanted`, { cause });
+  };
+  // The header alone costs nothing however large the picture is; decoding is held to the limit once more.
+  const { width, height } = await sharp(bytes, { limitInputPixels: false }).metadata().catch(damaged);
+  const found = `the picture has ${width} × ${height} pixels`;
   if (width * height > maxPixels)
-    throw new InputError(
-      'picture_too_large',
-      `the picture has ${width} × ${height} pixels; at most ${maxPixels} (4096 × 4096) wanted`,
-    );
+    throw new InputError('picture_too_large', `${found}; at most ${maxPixels} (4096 × 4096) wanted`);
   if (Math.min(width, height) < minSide)
-    throw new InputError('picture_too_small', `the picture has ${width} × ${height} pixels; at least ${minSide} each way wanted`);
-  try {
-    const picture = sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' });
-    return await rgb(picture.autoOrient().flatten({ background: 'white' }).toColourspace('srgb'));
-  } catch (cause) {
-    throw new InputError(
-      'picture_damaged',
-      `the picture is cut off or damaged; a complete ${header.format.toUpperCase()} wanted`,
-      { cause },
-    );
-  }
+    throw new InputError('picture_too_small', `${found}; at least ${minSide} each way wanted`);
+  const picture = sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' });
+  return rgb(picture.autoOrient().flatten({ background: 'white' }).toColourspace('srgb')).catch(damaged);
 }
 
 /** Scales a picture to cover `width` × `height` and cuts off evenly what is beyond. */

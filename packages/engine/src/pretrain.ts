@@ -15,8 +15,8 @@ const below = (prefix: string, inputs: ReadonlyMap<string, Tensor>) =>
   new Map([...inputs].flatMap(([name, tensor]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), tensor]] : [])));
 
 /**
- * The autoencoder's objective: absolute error of the pictures and of their differences between neighbours (which keeps edges
- * sharp), and the divergence of the latents from a normal distribution (arXiv 1312.6114) weighted by `divergence`.
+ * The autoencoder's objective: absolute and squared error of the pictures (the latter gets their colours right early), absolute
+ * error of the differences between neighbours (which keeps edges sharp), and the divergence of the latents from a normal distribution (arXiv 1312.6114) weighted by `divergence`.
  * Inputs: `pictures` `[batch, 3, size, size]` in −1 … 1, `noise` `[batch, 4, size / factor, size / factor]`.
  */
 export async function autoencoderObjective(model: Model, parameters: Parameters, batch: number, size: number, divergence: number): Promise<Objective> {
@@ -31,7 +31,8 @@ export async function autoencoderObjective(model: Model, parameters: Parameters,
   const average = (x: Tensor) => x.mean([0, 1, 2, 3], false);
   const edges = [2, 3].map((axis) => average(error.slice(axis, 1, size).sub(error.slice(axis, 0, size - 1)).abs()));
   const information = average(mean.mul(mean).add(logVariance.exp()).sub(logVariance).sub(1)).mul(0.5);
-  const loss = edges.reduce((sum, edge) => sum.add(edge), average(error.abs())).add(information.mul(divergence));
+  const difference = average(error.abs()).add(average(error.mul(error)).mul(2));
+  const loss = edges.reduce((sum, edge) => sum.add(edge.mul(0.5)), difference).add(information.mul(divergence));
   return objective(loss, inputs);
 }
 

@@ -86,8 +86,15 @@ export async function weightsOf(model: Model, network: Network, graph: Graph): P
   return { tensors: new Map([...weights].map(([name, tensor]) => [name.replace(/^text_model\./, ''), tensor])), adapted: [] };
 }
 
-/** Adds LoRA inputs named `<module>.down` and `<module>.up` beside the layers that `pattern` names. */
-export function adapt({ tensors }: Weights, network: 'unet' | 'text', graph: Graph, shape: LoraShape, pattern: RegExp = targets[network]): Weights {
+/** Adds LoRA inputs named `<module>.down` and `<module>.up`, the latter times `scale`, beside the layers that `pattern` names. */
+export function adapt(
+  { tensors }: Weights,
+  network: 'unet' | 'text',
+  graph: Graph,
+  shape: LoraShape,
+  pattern: RegExp = targets[network],
+  scale = 1,
+): Weights {
   const extended = new Map(tensors);
   const adapted: AdaptedLayer[] = [];
   for (const [name, tensor] of tensors) {
@@ -96,7 +103,8 @@ export function adapt({ tensors }: Weights, network: 'unet' | 'text', graph: Gra
     const found = { module: networks[network].prefix + layer, inFeatures: tensor.size(1), outFeatures: tensor.size(0) };
     const { down, up } = shape(found);
     extended.set(`${layer}.lora.down`, graph.input(`${found.module}.down`, down));
-    extended.set(`${layer}.lora.up`, graph.input(`${found.module}.up`, up));
+    const upInput = graph.input(`${found.module}.up`, up);
+    extended.set(`${layer}.lora.up`, scale === 1 ? upInput : upInput.mul(scale));
     adapted.push(found);
   }
   return { tensors: extended, adapted };

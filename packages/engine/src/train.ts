@@ -1,0 +1,242 @@
+import { InputError } from './error.ts';
+import { adapt, buildText, buildUnet, type LoraShape, weightsOf } from './families/model.ts';
+import { targets } from './families/family.ts';
+import { type Pipeline, tokens } from './families/pipeline.ts';
+import { type Lora, type LoraModule, loraFrom } from './files/lora.ts';
+import { decodeSafetensors, encodeSafetensors } from './files/safetensors.ts';
+import type { Numbers } from './graph/compile.ts';
+import { Graph, type Tensor } from './graph/tensor.ts';
+import { packLoras } from './lora.ts';
+import { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';
+import { objective, type Parameters, parameters } from './parameters.ts';
+import type { Picture } from './pixels.ts';
+import { weightedError } from './pretrain.ts';
+import { type Random, randomFrom } from './random.ts';
+import { addNoise, target } from './samplers/schedule.ts';
+
+/** A picture of the model's resolution, and what it shows. */
+export interface Example {
+  picture: Picture;
+  caption: string;
+}
+
+export interface Training {
+  examples: readonly Example[];
+  rank: number;
+  /** The LoRA's scale is `alpha / rank`. */
+  alpha: number;
+  learningRate: number;
+  steps: number;
+  batchSize: number;
+  seed: number;
+  /** The attention layers alone, or all linear layers of the transformers. */
+  targets: 'attention' | 'attention+ff';
+  trainTextEncoder: boolean;
+  /** A checkpoint of the same training. */
+  resume?: Uint8Array;
+}
+
+export interface TrainingStep {
+  step: number;
+  steps: number;
+  /** Mean squared error of this step's batch. */
+  loss: number;
+  /** The training as it stands, for `resume`: a safetensors file of weights and AdamW moments. */
+  checkpoint(): Uint8Array<ArrayBuffer>;
+  /** The LoRA as it stands. */
+  lora(): Lora;
+}
+
+/** A picture's latents as the autoencoder gives them, before they are drawn from: `[4, h, w]` each. */
+interface Encoded {
+  mean: Float32Array;
+  deviation: Float32Array;
+}
+
+/**
+ * Trains a LoRA (arXiv 2106.09685) to predict the noise in noisy latents, yielding after each step. What is random in a step
+ * follows from the seed and the step's number, so that a resumed training goes on as if it had not stopped.
+ * @throws InputError `bad_training`, `bad_checkpoint`, `not_finite`
+ */
+export async function* trainLora(pipeline: Pipeline, training: Training, signal?: AbortSignal): AsyncGenerator<TrainingStep, Lora> {
+  const { examples, rank, alpha, steps, batchSize, seed, learningRate } = training;
+  if (examples.length === 0) throw new InputError('bad_training', 'at least one picture with a caption is wanted');
+  const latents = await encodePictures(pipeline, examples, signal);
+  const context = training.trainTextEncoder ? undefined : await encodeCaptions(pipeline, examples, signal);
+  const { trained, evaluate, close } = await loraObjective(pipeline, training);
+  try {
+    const state = restore(training, trained) ?? { values: trained.values, moments: adamWState(trained.values.length) };
+    const current: Parameters = { ...trained, values: state.values };
+    let moments: AdamWState = state.moments;
+    const lora = () => loraFrom(modulesOf(current, rank, alpha));
+    while (moments.step < steps) {
+      signal?.throwIfAborted();
+      const batch = drawBatch(pipeline, latents, batchSize, seed, moments.step);
+      const text: Record<string, Numbers> = context
+        ? { context: rows(context, batch.chosen, [77, pipeline.model.unet.cross_attention_dim]) }
+        : { ids: tokens(pipeline, batch.chosen.map((i) => examples[i]?.caption ?? '')) };
+      const { loss, gradients } = await evaluate(current, { ...batch.inputs, ...text });
+      if (!Number.isFinite(loss)) throw new InputError('not_finite', `the loss is ${loss} at step ${moments.step + 1}: a lower learning rate than ${learningRate} wanted`);
+      moments = adamW(current.values, gradients, moments, { learningRate });
+      yield { step: moments.step, steps, loss, checkpoint: () => checkpointOf(training, current, moments), lora };
+    }
+    return lora();
+  } finally {
+    await close();
+  }
+}
+
+/** The loss as a function of the LoRA's two halves on each layer, named as its modules are, with fresh values: `up` zero. */
+export async function loraObjective({ model, latentFactor, resolution }: Pipeline, training: Omit<Training, 'examples' | 'resume' | 'steps' | 'learningRate'>) {
+  const { rank, alpha, batchSize, seed, trainTextEncoder } = training;
+  const graph = new Graph();
+  const shape: LoraShape = ({ inFeatures, outFeatures }) => ({ down: [rank, inFeatures], up: [outFeatures, rank] });
+  const attention = training.targets === 'attention';
+  const unetWeights = adapt(await weightsOf(model, 'unet', graph), 'unet', graph, shape, attention ? targets.unetAttention : targets.unet, alpha / rank);
+  let context: Tensor;
+  const layers = [...unetWeights.adapted];
+  if (trainTextEncoder) {
+    const textWeights = adapt(await weightsOf(model, 'text', graph), 'text', graph, shape, attention ? targets.textAttention : targets.text, alpha / rank);
+    context = buildText(model, textWeights, graph.input('ids', [batchSize, 77], 'int64'));
+    layers.push(...textWeights.adapted);
+  } else context = graph.input('context', [batchSize, 77, model.unet.cross_attention_dim]);
+  const side = resolution / latentFactor;
+  const prediction = buildUnet(model, unetWeights, graph.input('sample', [batchSize, 4, side, side]), graph.input('timesteps', [batchSize]), context);
+  const inputs = new Map(graph.inputs.flatMap((input) => (/\.(down|up)$/.test(input.name) ? [[input.name, input]] : [])));
+  const random = randomFrom(seed, 0);
+  const trained = parameters(
+    [...inputs].map(([name, input]) => [name, input.sizes]),
+    ({ name, dims }) => initialHalf(name, dims, random),
+  );
+  const { evaluate, close } = await objective(weightedError(prediction), inputs);
+  return { trained, evaluate, close, layers };
+}
+
+/** PEFT's and kohya's start: `down` uniform in ±1/√in (kaiming_uniform with a = √5), `up` zero. */
+function initialHalf(name: string, dims: readonly number[], random: Random): Float32Array {
+  const [rows = 0, columns = 0] = dims;
+  const values = new Float32Array(rows * columns);
+  return name.endsWith('.up') ? values : values.map(() => (random.uniform() * 2 - 1) / Math.sqrt(columns));
+}
+
+/** Which examples a step shows (every one once an epoch, in an order drawn anew), at which timesteps and with what noise. */
+function drawBatch({ schedule, latentFactor, resolution, model }: Pipeline, latents: readonly Encoded[], batchSize: number, seed: number, step: number) {
+  const random = randomFrom(seed, 1, step);
+  const side = resolution / latentFactor;
+  const length = 4 * side * side;
+  const chosen: number[] = [];
+  const inputs = {
+    sample: { data: new Float32Array(batchSize * length), dims: [batchSize, 4, side, side] },
+    target: { data: new Float32Array(batchSize * length), dims: [batchSize, 4, side, side] },
+    timesteps: { data: new Float32Array(batchSize), dims: [batchSize] },
+    weight: { data: new Float32Array(batchSize).fill(1), dims: [batchSize] },
+  };
+  for (let i = 0; i < batchSize; i++) {
+    const position = step * batchSize + i;
+    const order = shuffled(latents.length, randomFrom(seed, 2, Math.floor(position / latents.length)));
+    const example = order[position % latents.length] ?? 0;
+    const encoded = latents[example];
+    if (!encoded) throw new Error(`no example ${example}`);
+    const timestep = random.integer(schedule.alphasCumprod.length);
+    const draw = random.fillNormal(new Float32Array(length));
+    const clean = encoded.mean.map((mean, j) => model.vae.scaling_factor * (mean + (encoded.deviation[j] ?? 0) * (draw[j] ?? 0)));
+    const noise = random.fillNormal(new Float32Array(length));
+    inputs.sample.data.set(addNoise(schedule, clean, noise, timestep), i * length);
+    inputs.target.data.set(target(schedule, clean, noise, timestep), i * length);
+    inputs.timesteps.data[i] = timestep;
+    chosen.push(example);
+  }
+  return { chosen, inputs };
+}
+
+/** A picture as planes of red, green and blue in −1 … 1, `[3, height, width]`. */
+function planes({ width, height, data }: Picture): Float32Array {
+  const plane = width * height;
+  return Float32Array.from({ length: 3 * plane }, (_, i) => (data[(i % plane) * 3 + Math.floor(i / plane)] ?? 0) / 127.5 - 1);
+}
+
+/** 0 … n − 1 in random order (Fisher–Yates). */
+function shuffled(n: number, random: Random): number[] {
+  const order = Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [order[i], order[j]] = [order[j] ?? 0, order[i] ?? 0];
+  }
+  return order;
+}
+
+async function encodePictures({ programs, resolution }: Pipeline, examples: readonly Example[], signal?: AbortSignal): Promise<Encoded[]> {
+  const encoder = await programs.encoder();
+  const encoded: Encoded[] = [];
+  for (const { picture } of examples) {
+    signal?.throwIfAborted();
+    if (picture.width !== resolution || picture.height !== resolution) {
+      throw new InputError('bad_training', `a picture of ${picture.width} × ${picture.height}: ${resolution} × ${resolution} wanted`);
+    }
+    const { mean, logVariance } = await encoder.run({ pictures: { data: planes(picture), dims: [1, 3, resolution, resolution] } });
+    // Clamped as diffusers clamps it.
+    encoded.push({ mean, deviation: logVariance.map((value) => Math.exp(0.5 * Math.min(20, Math.max(-30, value)))) });
+  }
+  return encoded;
+}
+
+async function encodeCaptions(pipeline: Pipeline, examples: readonly Example[], signal?: AbortSignal): Promise<Float32Array[]> {
+  const text = await pipeline.programs.text();
+  const features: Float32Array[] = [];
+  for (const { caption } of examples) {
+    signal?.throwIfAborted();
+    features.push((await text.run({ ids: tokens(pipeline, [caption]), ...packLoras(text.layers, [[]]) })).features);
+  }
+  return features;
+}
+
+function rows(arrays: readonly Float32Array[], chosen: readonly number[], dims: readonly number[]): Numbers {
+  const length = dims.reduce((a, b) => a * b, 1);
+  const data = new Float32Array(chosen.length * length);
+  for (const [i, index] of chosen.entries()) data.set(arrays[index] ?? [], i * length);
+  return { data, dims: [chosen.length, ...dims] };
+}
+
+/** The trained halves by module. */
+export function modulesOf({ values, layout }: Parameters, rank: number, alpha: number): Lora['modules'] {
+  const halves = new Map(layout.map((slot) => [slot.name, slot]));
+  const modules = new Map<string, LoraModule>();
+  for (const { name, dims, begin, end } of layout) {
+    if (!name.endsWith('.down')) continue;
+    const module = name.slice(0, -'.down'.length);
+    const up = halves.get(`${module}.up`);
+    if (!up) throw new Error(`${module}: no up half`);
+    modules.set(module, {
+      down: values.slice(begin, end),
+      up: values.slice(up.begin, up.end),
+      rank,
+      inFeatures: dims[1] ?? 0,
+      outFeatures: up.dims[0] ?? 0,
+      alpha,
+    });
+  }
+  return modules;
+}
+
+/** What must be the same for a checkpoint to belong to a training. */
+const identityOf = ({ rank, alpha, seed, batchSize, targets, trainTextEncoder, examples }: Training) =>
+  JSON.stringify({ rank, alpha, seed, batchSize, targets, trainTextEncoder, captions: examples.map(({ caption }) => caption) });
+
+function checkpointOf(training: Training, { values }: Parameters, { first, second, step }: AdamWState): Uint8Array<ArrayBuffer> {
+  const stored = (data: Float32Array) => ({ dtype: 'F32' as const, shape: [data.length], data });
+  const tensors = new Map([['values', stored(values)], ['first', stored(first)], ['second', stored(second)]]);
+  return encodeSafetensors(tensors, { step: String(step), training: identityOf(training) });
+}
+
+function restore(training: Training, fresh: Parameters): { values: Float32Array; moments: AdamWState } | undefined {
+  if (!training.resume) return undefined;
+  const { tensors, metadata } = decodeSafetensors(training.resume, 'checkpoint');
+  const read = (name: string) => {
+    const data = tensors.get(name)?.data;
+    if (data?.length !== fresh.values.length) throw new InputError('bad_checkpoint', `the checkpoint's ${name} do not fit this training`);
+    return data;
+  };
+  const step = Number(metadata.step);
+  if (metadata.training !== identityOf(training) || !Number.isInteger(step)) throw new InputError('bad_checkpoint', 'the checkpoint belongs to another training');
+  return { values: read('values'), moments: { first: read('first'), second: read('second'), step } };
+}
