@@ -1,50 +1,292 @@
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
+import { AttemptLost, beginAttempt, updateAttempt } from './attempt.ts';
 import { memoryBucket } from './bucket/memory.ts';
-import { createTraining } from './create.ts';
+import { createImage, createTraining } from './create.ts';
 import { createFile } from './file.ts';
+import { idSeed, newId } from './ids.ts';
+import { type ImageRequestInput, imageRequestSchema, images } from './image.ts';
 import { keys } from './keys.ts';
-import { cancelJob, listJobs } from './lifecycle.ts';
+import { cancelJob, createJob, listJobs, readJob } from './lifecycle.ts';
+import type { LoraRecord } from './lora.ts';
+import type { Model } from './model.ts';
+import { sweepOutbox } from './outbox.ts';
 import { memoryQueue } from './queue/memory.ts';
+import { NoSuchRecord, putRecord } from './record.ts';
 import { trainingRequestSchema, trainings } from './training.ts';
 
-test('smoke', async () => {
+const model: Model = {
+  name: 'emoji',
+  object: 'model',
+  family: 'sd1',
+  resolution: 128,
+  latent_factor: 8,
+  default_steps: 25,
+  default_guidance_scale: 4,
+  default_sampler: 'euler',
+  files: [],
+  license: 'MIT',
+  description: '',
+};
+const lora: LoraRecord = {
+  name: 'style',
+  object: 'lora',
+  lora_id: newId('lora'),
+  model: 'emoji',
+  rank: 4,
+  alpha: 4,
+  trigger_word: null,
+  training_id: null,
+  size_bytes: 1,
+  sha256: '',
+  created_at: '2026-01-01T00:00:00.000Z',
+};
+/** SHA-256 of the bytes 1, 2, 3 (sha256sum). */
+const sha256 = '039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81';
+
+const fresh = () => {
   const bucket = memoryBucket();
-  const queues = { trainings: memoryQueue(), images: memoryQueue() };
-  const model = {
-    name: 'm',
-    object: 'model',
-    family: 'sd1',
-    resolution: 128,
-    latent_factor: 8,
-    default_steps: 20,
-    default_guidance_scale: 5,
-    default_sampler: 'ddim',
-    files: [],
-    license: 'MIT',
-    description: '',
-  };
-  await bucket.put(keys.model('m'), new TextEncoder().encode(JSON.stringify(model)));
-  const f = await createFile(bucket, 't', {
-    name: 'a',
-    content_type: 'image/png',
-    size_bytes: 3,
-    sha256: '039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81',
+  return { bucket, queues: { trainings: memoryQueue(), images: memoryQueue() }, report: vi.fn() };
+};
+let services = fresh();
+beforeEach(async () => {
+  services = fresh();
+  await putRecord(services.bucket, keys.model('emoji'), model);
+  await putRecord(services.bucket, keys.loraRecord('t', 'style'), lora);
+});
+
+const imageOf = (request: Partial<ImageRequestInput> = {}) =>
+  imageRequestSchema.parse({ model: 'emoji', prompt: 'red apple', ...request });
+
+async function uploaded(tenant: string) {
+  const { bucket } = services;
+  const file = await createFile(bucket, tenant, { name: 'a.png', content_type: 'image/png', size_bytes: 3, sha256 });
+  await bucket.fetch(file.upload.url, { method: 'PUT', body: new Uint8Array([1, 2, 3]), headers: file.upload.headers });
+  return file.id;
+}
+
+const trainingOf = (...files: string[]) =>
+  trainingRequestSchema.parse({ model: 'emoji', name: 'style', files: files.map((file_id) => ({ file_id, caption: 'a' })) });
+
+test('a job is request, record and message, and the model’s defaults are filled in', async () => {
+  const { bucket, queues } = services;
+  const job = await createImage(services, 't', imageOf({ loras: [{ name: 'style' }] }));
+  expect(job).toMatchObject({ status: 'queued', attempts: 0, output: null, progress: { step: 0, total_steps: 25 } });
+  expect(job.request).toEqual({
+    model: 'emoji',
+    prompt: 'red apple',
+    negative_prompt: '',
+    n: 1,
+    width: 128,
+    height: 128,
+    steps: 25,
+    guidance_scale: 4,
+    sampler: 'euler',
+    seed: idSeed(job.id),
+    loras: [{ name: 'style', weight: 1 }],
   });
-  const r = await bucket.fetch(f.upload.url, { method: 'PUT', body: new Uint8Array([1, 2, 3]), headers: f.upload.headers });
-  expect(r.status).toBe(200);
-  const t = await createTraining(
-    {
-      bucket,
-      queues,
-      report: (e) => {
-        throw e;
+  expect(await readJob(bucket, images, 't', job.id)).toEqual(job);
+  const [message] = await queues.images.receive();
+  expect(JSON.parse(message?.body ?? '')).toEqual({ kind: 'image', tenant: 't', id: job.id });
+  expect(queues.trainings.size()).toBe(0);
+  expect((await bucket.list(keys.outbox())).keys).toEqual([]);
+});
+
+test('what a caller chose is kept', async () => {
+  const chosen = { width: 64, height: 96, steps: 3, guidance_scale: 0, sampler: 'ddim', seed: 0, n: 8 } as const;
+  expect((await createImage(services, 't', imageOf(chosen))).request).toMatchObject(chosen);
+});
+
+test.each([
+  ['unknown_model', 'model', imageOf({ model: 'other' })],
+  ['unknown_lora', 'loras.1.name', imageOf({ loras: [{ name: 'style' }, { name: 'nope' }] })],
+])('an image with %s is refused before anything is written', async (code, param, request) => {
+  await expect(createImage(services, 't', request)).rejects.toMatchObject({ name: 'RequestError', code, param });
+  expect((await services.bucket.list('tenants/t/images/')).keys).toEqual([]);
+  expect(services.queues.images.size()).toBe(0);
+});
+
+test('a LoRA of another base is refused, and another tenant’s is unknown', async () => {
+  await putRecord(services.bucket, keys.model('photo'), { ...model, name: 'photo' });
+  const request = imageOf({ model: 'photo', loras: [{ name: 'style' }] });
+  await expect(createImage(services, 't', request)).rejects.toMatchObject({ code: 'lora_mismatch', param: 'loras.0.name' });
+  await expect(createImage(services, 'u', request)).rejects.toMatchObject({ code: 'unknown_lora', param: 'loras.0.name' });
+});
+
+test('a training wants files that are there, and the caller’s', async () => {
+  const { bucket } = services;
+  const file = await uploaded('t');
+  const job = await createTraining(services, 't', trainingOf(file, file));
+  expect(job.request).toMatchObject({ rank: 8, alpha: 8, steps: 400, seed: idSeed(job.id), targets: 'attention' });
+
+  const other = await uploaded('u');
+  const promised = await createFile(bucket, 't', { name: 'b.png', content_type: 'image/png', size_bytes: 3, sha256 });
+  for (const [code, files] of [
+    ['unknown_file', [file, newId('file')]],
+    ['unknown_file', [file, other]],
+    ['file_not_uploaded', [file, promised.id]],
+  ] as const) {
+    const refused = createTraining(services, 't', trainingOf(...files));
+    await expect(refused).rejects.toMatchObject({ code, param: 'files.1.file_id' });
+  }
+});
+
+test('creating again with the same id and request is the same job; with another request it is refused', async () => {
+  const id = newId('image');
+  const first = await createImage(services, 't', imageOf(), id);
+  expect(await createImage(services, 't', imageOf(), id)).toEqual(first);
+  await expect(createImage(services, 't', imageOf({ prompt: 'pear' }), id)).rejects.toMatchObject({ code: 'id_taken' });
+  expect((await listJobs(services.bucket, images, 't', { limit: 9 })).jobs).toEqual([first]);
+});
+
+test('a job whose creator died before the message gets one from the sweep, once it is old enough', async () => {
+  const { bucket, queues } = services;
+  const dead = { ...memoryQueue(), send: () => Promise.reject(new Error('queue unreachable')) };
+  const job = await createImage({ ...services, queues: { ...queues, images: dead } }, 't', imageOf());
+  expect(services.report).toHaveBeenCalledExactlyOnceWith(new Error('queue unreachable'));
+  expect(job.status).toBe('queued');
+
+  expect(await sweepOutbox(bucket, queues)).toBe(0);
+  expect(queues.images.size()).toBe(0);
+  const later = Date.now() + 61_000;
+  expect(await sweepOutbox(bucket, queues, { now: later })).toBe(1);
+  const [message] = await queues.images.receive();
+  expect(JSON.parse(message?.body ?? '')).toEqual({ kind: 'image', tenant: 't', id: job.id });
+  expect(await sweepOutbox(bucket, queues, { now: later })).toBe(0);
+});
+
+test('the sweep forgets entries of jobs that were never accepted, canceled or begun', async () => {
+  const { bucket, queues } = services;
+  const canceled = await createImage(services, 't', imageOf());
+  await cancelJob(bucket, images, 't', canceled.id);
+  const begun = await createImage(services, 't', imageOf());
+  await beginAttempt(bucket, images, 't', begun.id);
+  for (const id of [canceled.id, begun.id, newId('image')]) {
+    await bucket.put(keys.outboxEntry('images', 't', id), new Uint8Array());
+  }
+  expect(await sweepOutbox(bucket, queues, { olderThanSeconds: -1 })).toBe(0);
+  expect((await bucket.list(keys.outbox())).keys).toEqual([]);
+  expect(queues.images.size()).toBe(2);
+});
+
+test('wherever the creator dies, repeating the request or sweeping leaves one queued job with a message', async () => {
+  const { bucket, queues } = services;
+  // The writes of one creation, in order: request, outbox entry, record; then the message, then the entry's removal.
+  for (let deadline = 0; deadline < 4; deadline++) {
+    let writes = 0;
+    const die = async () => {
+      if (writes++ === deadline) throw new Error('killed');
+    };
+    const dying: typeof services = {
+      ...services,
+      bucket: {
+        ...bucket,
+        put: async (...write) => {
+          await die();
+          return bucket.put(...write);
+        },
       },
-    },
-    't',
-    trainingRequestSchema.parse({ model: 'm', name: 'x', files: [{ file_id: f.id, caption: 'a' }] }),
-  );
-  expect(t.status).toBe('queued');
-  expect(queues.trainings.size()).toBe(1);
-  expect((await cancelJob(bucket, trainings, 't', t.id)).status).toBe('canceled');
-  expect((await listJobs(bucket, trainings, 't', { limit: 10 })).jobs.length).toBe(1);
+      queues: {
+        ...queues,
+        images: {
+          ...queues.images,
+          send: async (...message) => {
+            await die();
+            return queues.images.send(...message);
+          },
+        },
+      },
+    };
+    const tenant = `t${deadline}`;
+    const id = newId('image');
+    await createImage(dying, tenant, imageOf(), id).catch(() => undefined);
+    const accepted = await readJob(bucket, images, tenant, id);
+    const swept = await sweepOutbox(bucket, queues, { olderThanSeconds: -1 });
+    expect([deadline, accepted?.status, swept]).toEqual([deadline, ...(deadline < 3 ? [undefined, 0] : ['queued', 1])]);
+
+    const size = queues.images.size();
+    expect((await createImage(services, tenant, imageOf(), id)).status).toBe('queued');
+    expect(queues.images.size()).toBe(size + 1);
+    expect((await bucket.list(keys.outbox())).keys).toEqual([]);
+  }
+});
+
+test('lists newest first, page by page, only the tenant’s own, without what was never accepted', async () => {
+  const { bucket } = services;
+  const ids: string[] = [];
+  for (let i = 0; i < 5; i++) {
+    const request = { ...imageOf(), width: 8, height: 8, steps: 1, guidance_scale: 1, sampler: 'ddim' as const, seed: 1 };
+    const id = newId('image', 1_700_000_000_000 + i);
+    ids.unshift((await createJob(services, images, { tenant: 't', id, request, totalSteps: 1 }, services.report)).id);
+  }
+  await createImage(services, 'u', imageOf());
+  await putRecord(bucket, keys.jobRequest('images', 't', newId('image', 1)), {});
+  const first = await listJobs(bucket, images, 't', { limit: 2 });
+  expect(first.jobs.map((job) => job.id)).toEqual(ids.slice(0, 2));
+  expect(first.next).toBe(ids[1]);
+  const second = await listJobs(bucket, images, 't', { limit: 2, after: first.next });
+  expect(second.jobs.map((job) => job.id)).toEqual(ids.slice(2, 4));
+  const third = await listJobs(bucket, images, 't', { limit: 2, after: second.next });
+  expect(third.jobs.map((job) => job.id)).toEqual(ids.slice(4));
+  expect(third.next).toBeUndefined();
+  expect(await listJobs(bucket, trainings, 't', { limit: 2 })).toEqual({ jobs: [], next: undefined });
+});
+
+test('cancel: queued at once, running by asking, finished not at all', async () => {
+  const { bucket } = services;
+  const queued = await createImage(services, 't', imageOf());
+  const canceled = await cancelJob(bucket, images, 't', queued.id);
+  expect(canceled).toMatchObject({ status: 'canceled', cancel_requested: true, attempts: 0 });
+  expect(canceled.finished_at).not.toBeNull();
+  expect(await cancelJob(bucket, images, 't', queued.id)).toEqual(canceled);
+  // The message is still there; whoever receives it finds nothing to do.
+  expect(await beginAttempt(bucket, images, 't', queued.id)).toEqual(canceled);
+
+  const job = await createImage(services, 't', imageOf());
+  const begun = await beginAttempt(bucket, images, 't', job.id);
+  expect(begun).toMatchObject({ status: 'running', attempts: 1 });
+  expect(await cancelJob(bucket, images, 't', job.id)).toMatchObject({ status: 'running', cancel_requested: true });
+  await updateAttempt(bucket, images, 't', begun, (record) => ({ ...record, status: 'succeeded', output: { images: [] } }));
+  // Asked for in time, but the worker was quicker: the record says so, and repeating the cancel is no error.
+  expect(await cancelJob(bucket, images, 't', job.id)).toMatchObject({ status: 'succeeded', cancel_requested: true });
+
+  const other = await createImage(services, 't', imageOf());
+  const attempt = await beginAttempt(bucket, images, 't', other.id);
+  await updateAttempt(bucket, images, 't', attempt, (record) => ({ ...record, status: 'failed' }));
+  await expect(cancelJob(bucket, images, 't', other.id)).rejects.toMatchObject({ code: 'already_finished', param: 'id' });
+  await expect(cancelJob(bucket, images, 'u', other.id)).rejects.toThrow(NoSuchRecord);
+});
+
+test('a job taken over after its cancel was asked for is canceled, not begun again', async () => {
+  const { bucket } = services;
+  const { id } = await createImage(services, 't', imageOf());
+  await beginAttempt(bucket, images, 't', id);
+  await cancelJob(bucket, images, 't', id);
+  expect(await beginAttempt(bucket, images, 't', id)).toMatchObject({ status: 'canceled', attempts: 1 });
+});
+
+test('a worker that was thought dead cannot write any more', async () => {
+  const { bucket } = services;
+  const { id } = await createImage(services, 't', imageOf());
+  const first = await beginAttempt(bucket, images, 't', id);
+  const second = await beginAttempt(bucket, images, 't', id);
+  expect([second.attempts, second.started_at]).toEqual([2, first.started_at]);
+  const progress = { step: 1, total_steps: 25, loss: null, seconds_left: 3 };
+  await expect(updateAttempt(bucket, images, 't', first, (job) => ({ ...job, progress }))).rejects.toThrow(AttemptLost);
+  await updateAttempt(bucket, images, 't', second, (job) => ({ ...job, status: 'succeeded', output: { images: [] } }));
+  await expect(updateAttempt(bucket, images, 't', second, (job) => ({ ...job, progress }))).rejects.toThrow(AttemptLost);
+});
+
+test('cancel against begin and cancel against cancel: fifty races, each with one of the two legal ends', async () => {
+  const { bucket } = services;
+  for (let i = 0; i < 50; i++) {
+    const { id } = await createImage(services, 't', imageOf());
+    const [a, b, begun] = await Promise.all([
+      cancelJob(bucket, images, 't', id),
+      cancelJob(bucket, images, 't', id),
+      beginAttempt(bucket, images, 't', id),
+    ]);
+    const end = await readJob(bucket, images, 't', id);
+    expect(a.cancel_requested && b.cancel_requested && end?.cancel_requested).toBe(true);
+    expect([end?.status, begun.status]).toEqual(begun.status === 'running' ? ['running', 'running'] : ['canceled', 'canceled']);
+  }
 });
