@@ -6,7 +6,13 @@ import { nameSchema } from './keys.ts';
 export const samplerSchema = z.enum(['ddim', 'euler']);
 export type Sampler = z.infer<typeof samplerSchema>;
 
-const side = z.int().min(8).max(1024).multipleOf(8);
+const side = z
+  .int()
+  .min(8)
+  .max(1024)
+  .multipleOf(8)
+  // The generator of openapi.json knows the other bounds, not this one.
+  .meta({ multipleOf: 8 });
 const seed = z
   .int()
   .min(0)

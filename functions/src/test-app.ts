@@ -1,0 +1,92 @@
+import { type FileUpload, fileUploadSchema, keys, type LoraRecord, type Model, newId, putRecord } from '@loraloom/jobs';
+import { memoryBucket } from '@loraloom/jobs/bucket/memory';
+import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { bucketKeys, hashApiKey, newApiKey } from './api-key.ts';
+import { createApp } from './app.ts';
+
+export const pepper = 'a pepper of at least thirty-two characters';
+/** SHA-256 of the bytes 1, 2, 3 (sha256sum). */
+export const sha256 = '039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81';
+
+export const model: Model = {
+  name: 'emoji',
+  object: 'model',
+  family: 'sd1',
+  resolution: 128,
+  latent_factor: 8,
+  default_steps: 25,
+  default_guidance_scale: 4,
+  default_sampler: 'ddim',
+  files: [],
+  license: 'MIT',
+  description: 'for tests',
+};
+
+export const lora: LoraRecord = {
+  name: 'style',
+  object: 'lora',
+  lora_id: newId('lora'),
+  model: 'emoji',
+  rank: 4,
+  alpha: 4,
+  trigger_word: null,
+  training_id: null,
+  size_bytes: 3,
+  sha256,
+  created_at: '2026-01-01T00:00:00.000Z',
+};
+
+/** The app over a bucket and queues in memory, with a model, a LoRA of tenant `alpha`, and keys of two tenants. */
+export async function testApp() {
+  const bucket = memoryBucket();
+  const queues = { trainings: memoryQueue(), images: memoryQueue() };
+  const logged: Record<string, unknown>[] = [];
+  const services = {
+    bucket,
+    queues,
+    keys: bucketKeys(bucket),
+    pepper,
+    origins: ['https://studio.example'],
+    log: (line: Record<string, unknown>) => void logged.push(line),
+  };
+  const app = createApp(services);
+
+  async function keyOf(tenant: string) {
+    const key = await newApiKey();
+    const hash = await hashApiKey(pepper, key);
+    await putRecord(bucket, keys.apiKey(hash ?? ''), { tenant, key_id: `key_${tenant}` });
+    return key;
+  }
+  const alpha = await keyOf('alpha');
+  const beta = await keyOf('beta');
+  await putRecord(bucket, keys.model('emoji'), model);
+  await putRecord(bucket, keys.loraRecord('alpha', 'style'), lora);
+  await bucket.put(keys.loraWeights('alpha', 'style', lora.lora_id), new Uint8Array([1, 2, 3]));
+
+  /** Sends a request as a tenant (by key) or nobody. `body` is sent as JSON, a string as it is. */
+  async function call(method: string, path: string, body?: object | string, key: string | null = alpha) {
+    return app.request(path, {
+      method,
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+  }
+
+  /** Announces the file of bytes 1, 2, 3. */
+  async function announce(key = alpha): Promise<FileUpload> {
+    const request = { name: 'a.png', content_type: 'image/png', size_bytes: 3, sha256 };
+    return fileUploadSchema.parse(await (await call('POST', '/v1/files', request, key)).json());
+  }
+
+  async function upload(key = alpha): Promise<string> {
+    const file = await announce(key);
+    const { method, url, headers } = file.upload;
+    await bucket.fetch(url, { method, headers, body: new Uint8Array([1, 2, 3]) });
+    return file.id;
+  }
+
+  return { app, services, bucket, queues, logged, alpha, beta, call, announce, upload };
+}
