@@ -16,6 +16,7 @@ const tries = 4;
  */
 export async function send(url: string, init: RequestInit, { fetch, signal, retry }: Sending): Promise<Response> {
   for (let attempt = 1; ; attempt++) {
+    signal?.throwIfAborted();
     const last = !retry || attempt === tries;
     let waitSeconds = Math.random() * 0.25 * 2 ** attempt;
     try {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { IdKind } from './ids.ts';
-import type { JobFolder } from './keys.ts';
+import { type IdKind, imageIdSchema, trainingIdSchema } from './ids.ts';
+import { type JobFolder, tenantSchema } from './keys.ts';
 
 export const jobStatusSchema = z.enum(['queued', 'running', 'succeeded', 'failed', 'canceled']);
 export type JobStatus = z.infer<typeof jobStatusSchema>;
@@ -69,5 +69,8 @@ export interface JobKind<Request extends object, Record extends JobRecord> {
 }
 
 /** What travels through a queue: a job's address, nothing else. */
-export const messageSchema = z.strictObject({ kind: z.enum(['training', 'image']), tenant: z.string(), id: z.string() });
+export const messageSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('training'), tenant: tenantSchema, id: trainingIdSchema }),
+  z.strictObject({ kind: z.literal('image'), tenant: tenantSchema, id: imageIdSchema }),
+]);
 export type JobMessage = z.infer<typeof messageSchema>;

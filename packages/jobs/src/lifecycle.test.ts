@@ -168,6 +168,17 @@ test('the sweep forgets entries of jobs that were never accepted, canceled or be
   expect(queues.images.size()).toBe(2);
 });
 
+test('one broken entry does not keep the sweep from the others', async () => {
+  const { bucket, queues } = services;
+  const broken = newId('image');
+  await putRecord(bucket, keys.jobRecord('images', 't', broken), { status: 'dreaming' });
+  const lost = await createImage(services, 't', imageOf());
+  for (const id of [broken, lost.id]) await bucket.put(keys.outboxEntry('images', 't', id), new Uint8Array());
+  await bucket.put('outbox/what/is/this', new Uint8Array());
+  await expect(sweepOutbox(bucket, queues, { olderThanSeconds: -1 })).rejects.toThrow('1 entries of the outbox');
+  expect(queues.images.size()).toBe(2);
+});
+
 test('wherever the creator dies, repeating the request or sweeping leaves one queued job with a message', async () => {
   const { bucket, queues } = services;
   // The writes of one creation, in order: request, outbox entry, record; then the message, then the entry's removal.

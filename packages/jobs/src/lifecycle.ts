@@ -50,7 +50,7 @@ export async function createJob<Request extends object, Record extends JobRecord
     output: null,
   });
   const created = await createRecord(bucket, keys.jobRecord(kind.folder, tenant, id), record);
-  await dispatch(bucket, queues, { kind: kind.name, tenant, id }, kind.folder).catch(report);
+  await dispatch(bucket, queues, { kind: kind.name, tenant, id }).catch(report);
   return created ? record : ((await readJob(bucket, kind, tenant, id)) ?? record);
 }
 

@@ -1,0 +1,193 @@
+import type { TrainingRecord } from '@loraloom/jobs';
+import { afterEach, expect, test, vi } from 'vitest';
+import { connect } from './connect.ts';
+import { LoraloomError } from './error.ts';
+
+afterEach(() => vi.useRealTimers());
+
+type Answer = Response | Error | (() => Response);
+
+/** A client whose answers are canned, in order; `sent` is what it sent. */
+function canned(...answers: Answer[]) {
+  const sent: Request[] = [];
+  const client = connect({
+    url: 'https://api.example/',
+    apiKey: 'll_secret',
+    fetch: async (input, init) => {
+      sent.push(new Request(input, init));
+      const answer = answers.shift() ?? new Error('no more answers');
+      if (answer instanceof Error) throw answer;
+      return typeof answer === 'function' ? answer() : answer;
+    },
+  });
+  return { client, sent };
+}
+
+const json = (body: object, status = 200, headers = {}) => new Response(JSON.stringify(body), { status, headers });
+const refusal = (status: number, code: string) =>
+  json({ error: { code, message: `it is ${code}`, param: 'x', request_id: 'r' } }, status, { 'x-request-id': 'r' });
+
+const training = (status: TrainingRecord['status'], step: number): TrainingRecord => ({
+  id: 'trn_7yt09zhw3gq8m5tr1vkd2xcfaj',
+  object: 'training',
+  status,
+  cancel_requested: false,
+  created_at: '',
+  started_at: null,
+  finished_at: null,
+  attempts: 1,
+  progress: { step, total_steps: 10, loss: null, seconds_left: null },
+  error: null,
+  request: {
+    model: 'm',
+    name: 'n',
+    files: [],
+    rank: 8,
+    alpha: 8,
+    steps: 10,
+    batch_size: 1,
+    seed: 1,
+    train_text_encoder: false,
+    targets: 'attention',
+  },
+  output: null,
+});
+
+/** Lets every timer run until the promise is settled. */
+async function hurry<T>(promise: Promise<T>): Promise<T> {
+  let settled = false;
+  const done = () => {
+    settled = true;
+  };
+  promise.then(done, done);
+  while (!settled) await vi.advanceTimersByTimeAsync(100);
+  return promise;
+}
+
+test('a call carries the key, and JSON both ways', async () => {
+  const { client, sent } = canned(json(training('queued', 0), 202));
+  const request = { model: 'emoji', name: 'style', files: [] };
+  expect(await client.createTraining(request)).toEqual(training('queued', 0));
+  const [call] = sent;
+  expect([call?.method, call?.url]).toEqual(['POST', 'https://api.example/v1/trainings']);
+  expect(call?.headers.get('authorization')).toBe('Bearer ll_secret');
+  expect(call?.headers.get('content-type')).toBe('application/json');
+  expect(await call?.json()).toEqual(request);
+});
+
+test('pages are asked for by limit and after', async () => {
+  const { client, sent } = canned(json({ object: 'list', data: [], next: null }));
+  await client.listImages({ limit: 5, after: 'img_1' });
+  expect(sent[0]?.url).toBe('https://api.example/v1/images?limit=5&after=img_1');
+});
+
+test('a refusal is a typed error, at once', async () => {
+  const { client, sent } = canned(refusal(422, 'unknown_model'));
+  const error = await client.createImage({ model: 'm', prompt: 'p' }).catch((error: unknown) => error);
+  expect(error).toBeInstanceOf(LoraloomError);
+  expect(error).toMatchObject({ status: 422, code: 'unknown_model', message: 'it is unknown_model', param: 'x', requestId: 'r' });
+  expect(sent.length).toBe(1);
+});
+
+test.each([
+  ['<html>Bad gateway</html>', 'unexpected_answer', /Bad gateway/],
+  ['', 'unexpected_answer', /.*/],
+  ['{"message":"Forbidden"}', 'unexpected_answer', /Forbidden/],
+  ['null', 'unexpected_answer', /null/],
+])('an error that is not the API’s own (%j) is an error all the same', async (body, code, message) => {
+  const { client } = canned(new Response(body, { status: 403 }));
+  const error = await client.getImage('img_1').catch((error: unknown) => error);
+  expect(error).toMatchObject({ status: 403, code, message: expect.stringMatching(message), param: null, requestId: null });
+});
+
+test('what may be done twice is tried again: reading, cancelling', async () => {
+  vi.useFakeTimers();
+  const { client, sent } = canned(new Error('reset'), refusal(503, 'busy'), json(training('canceled', 0)));
+  expect(await hurry(client.cancelTraining('trn_1'))).toMatchObject({ status: 'canceled' });
+  expect(sent.length).toBe(3);
+});
+
+test('creating is not tried again: it would be a second job', async () => {
+  const { client, sent } = canned(new Error('reset'));
+  const error = await client.createImage({ model: 'm', prompt: 'p' }).catch((error: unknown) => error);
+  expect(error).toMatchObject({ status: 0, code: 'no_answer' });
+  expect(sent.length).toBe(1);
+});
+
+test('gives up after four tries; waits as long as the server asks', async () => {
+  vi.useFakeTimers({ now: 0 });
+  const busy = () => new Response('{}', { status: 429, headers: { 'retry-after': '7' } });
+  const { client, sent } = canned(busy, busy, busy, busy);
+  await expect(hurry(client.listModels())).rejects.toMatchObject({ status: 429 });
+  expect(sent.length).toBe(4);
+  expect(Date.now()).toBeGreaterThanOrEqual(21_000);
+});
+
+test('an upload announces size and digest, sends the bytes where it is told to, and again if the line breaks', async () => {
+  vi.useFakeTimers();
+  const upload = {
+    method: 'PUT',
+    url: 'https://bucket.example/content?sig',
+    headers: { 'content-type': 'image/png', 'x-amz-checksum-sha256': 'A5' },
+  };
+  const { client, sent } = canned(json({ id: 'file_1', uploaded: false, upload }, 201), new Error('reset'), new Response());
+  const picture = new Blob([new Uint8Array([1, 2, 3])]);
+  const file = await hurry(client.uploadFile(picture, { name: 'a.png', contentType: 'image/png' }));
+  expect(file).toEqual({ id: 'file_1', uploaded: true });
+  expect(await sent[0]?.json()).toEqual({
+    name: 'a.png',
+    content_type: 'image/png',
+    size_bytes: 3,
+    // sha256sum of the bytes 1, 2, 3
+    sha256: '039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81',
+  });
+  expect(sent.length).toBe(3);
+  for (const put of sent.slice(1)) {
+    expect([put.method, put.url]).toEqual(['PUT', upload.url]);
+    expect(put.headers.get('x-amz-checksum-sha256')).toBe('A5');
+    // The key is for the API, not for the bucket.
+    expect(put.headers.get('authorization')).toBeNull();
+    expect(new Uint8Array(await put.arrayBuffer())).toEqual(new Uint8Array([1, 2, 3]));
+  }
+});
+
+test('wait yields each change once, the end last; it looks less and less often while nothing changes', async () => {
+  vi.useFakeTimers({ now: 0 });
+  const looks: number[] = [];
+  const states = [training('queued', 0), ...Array.from({ length: 12 }, () => training('running', 1)), training('succeeded', 10)];
+  const { client } = canned(
+    ...states.map((state) => () => {
+      looks.push(Date.now());
+      return json(state);
+    }),
+  );
+  const seen: string[] = [];
+  const all = async () => {
+    for await (const { status, progress } of client.wait(training('queued', 0))) seen.push(`${status} ${progress.step}`);
+  };
+  await hurry(all());
+  expect(seen).toEqual(['queued 0', 'running 1', 'succeeded 10']);
+  const pauses = looks.slice(1).map((look, i) => look - (looks[i] ?? 0));
+  expect(looks[0]).toBe(250);
+  expect(Math.max(...pauses)).toBe(3000);
+  expect(Math.min(...pauses)).toBeGreaterThanOrEqual(250);
+});
+
+test('a job that has ended already is not asked for', async () => {
+  const { client, sent } = canned();
+  expect(await client.finish(training('failed', 3))).toMatchObject({ status: 'failed' });
+  expect(sent.length).toBe(0);
+});
+
+test('an abort ends the wait with its reason, also in the middle of a pause', async () => {
+  const { client } = canned(json(training('running', 1)));
+  const aborting = new AbortController();
+  const reason = new Error('enough');
+  setTimeout(() => aborting.abort(reason), 20);
+  const started = Date.now();
+  await expect(
+    client.finish(training('queued', 0), { signal: aborting.signal, firstPauseSeconds: 60, longestPauseSeconds: 60 }),
+  ).rejects.toBe(reason);
+  expect(Date.now() - started).toBeLessThan(5000);
+  await expect(client.getImage('img_1', { signal: aborting.signal })).rejects.toBe(reason);
+});

@@ -1,0 +1,99 @@
+import { connect, LoraloomError } from '@loraloom/client';
+import { bucketKeys, createApp, hashApiKey, newApiKey } from '@loraloom/functions';
+import { beginAttempt, images, keys, type Model, putRecord, trainings, updateAttempt } from '@loraloom/jobs';
+import { memoryBucket } from '@loraloom/jobs/bucket/memory';
+import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { expect, test } from 'vitest';
+
+const pepper = 'a pepper of at least thirty-two characters';
+const model: Model = {
+  name: 'emoji',
+  object: 'model',
+  family: 'sd1',
+  resolution: 128,
+  latent_factor: 8,
+  default_steps: 25,
+  default_guidance_scale: 4,
+  default_sampler: 'ddim',
+  files: [],
+  license: 'MIT',
+  description: '',
+};
+
+/** The client over the app itself, without a network; requests to the bucket go to the bucket. */
+async function setUp() {
+  const bucket = memoryBucket();
+  const queues = { trainings: memoryQueue(), images: memoryQueue() };
+  const app = createApp({ bucket, queues, keys: bucketKeys(bucket), pepper, origins: [], log: () => undefined });
+  const apiKey = await newApiKey();
+  await putRecord(bucket, keys.apiKey((await hashApiKey(pepper, apiKey)) ?? ''), { tenant: 'local', key_id: 'k' });
+  await putRecord(bucket, keys.model('emoji'), model);
+  const send: typeof fetch = async (input, init) => {
+    const request = new Request(input, init);
+    return new URL(request.url).host === 'api.invalid' ? app.fetch(request) : bucket.fetch(request);
+  };
+  return { bucket, client: connect({ url: 'http://api.invalid', apiKey, fetch: send }), send };
+}
+
+test('the client against the app: upload, train, follow, generate, list, cancel', async () => {
+  const { bucket, client, send } = await setUp();
+  const uploads = [1, 2, 3].map((byte) =>
+    client.uploadFile(new Uint8Array([byte]), { name: `${byte}.png`, contentType: 'image/png' }),
+  );
+  const files = await Promise.all(uploads);
+  expect(await client.getFile(files[0]?.id ?? '')).toEqual(files[0]);
+
+  const training = await client.createTraining({
+    model: 'emoji',
+    name: 'style',
+    files: files.map(({ id }) => ({ file_id: id, caption: 'red apple' })),
+    steps: 2,
+  });
+  const begun = await beginAttempt(bucket, trainings, 'local', training.id);
+  const seen: string[] = [];
+  for await (const { status, progress } of client.wait(training, { firstPauseSeconds: 0.001 })) {
+    seen.push(`${status} ${progress.step}/${progress.total_steps}`);
+    const step = progress.step + 1;
+    if (status === 'running') {
+      await updateAttempt(bucket, trainings, 'local', begun, (job) => ({
+        ...job,
+        status: step > 2 ? 'failed' : 'running',
+        progress: { step: Math.min(step, 2), total_steps: 2, loss: 0.5, seconds_left: 1 },
+      }));
+    }
+  }
+  expect(seen).toEqual(['queued 0/2', 'running 0/2', 'running 1/2', 'running 2/2', 'failed 2/2']);
+  expect((await client.listTrainings()).data.map(({ id }) => id)).toEqual([training.id]);
+
+  const image = await client.createImage({ model: 'emoji', prompt: 'red apple' });
+  const attempt = await beginAttempt(bucket, images, 'local', image.id);
+  const key = keys.picture('local', image.id, 0);
+  await bucket.put(key, new Uint8Array([9]), { contentType: 'image/png' });
+  const { n: _, width, height, ...asked } = attempt.request;
+  const receipt = { ...asked, model_digest: '', engine_version: '', loras: [] };
+  const picture = { index: 0, seed: asked.seed, width, height, content_type: 'image/png', sha256: '', receipt, key } as const;
+  await updateAttempt(bucket, images, 'local', attempt, (job) => ({
+    ...job,
+    status: 'succeeded',
+    output: { images: [picture] },
+  }));
+  const finished = await client.finish(image, { firstPauseSeconds: 0.001 });
+  const url = finished.output?.images[0]?.url ?? '';
+  expect(new Uint8Array(await (await send(url)).arrayBuffer())).toEqual(new Uint8Array([9]));
+
+  const queued = await client.createImage({ model: 'emoji', prompt: 'green pear' });
+  expect(await client.cancelImage(queued.id)).toMatchObject({ status: 'canceled' });
+  expect((await client.listImages({ limit: 1 })).data.length).toBe(1);
+  expect((await client.listModels()).data).toEqual([model]);
+  expect((await client.listLoras()).data).toEqual([]);
+});
+
+test('the app’s errors arrive typed', async () => {
+  const { client, send } = await setUp();
+  const refused = client.createImage({ model: 'emoji', prompt: 'x', loras: [{ name: 'none' }] });
+  await expect(refused).rejects.toBeInstanceOf(LoraloomError);
+  await expect(refused).rejects.toMatchObject({ status: 422, code: 'unknown_lora', param: 'loras.0.name' });
+  await expect(client.getLora('none')).rejects.toMatchObject({ status: 404, code: 'not_found' });
+  const stranger = connect({ url: 'http://api.invalid', apiKey: await newApiKey(), fetch: send });
+  await expect(stranger.listModels()).rejects.toMatchObject({ status: 401, code: 'unauthorized' });
+});
