@@ -206,6 +206,11 @@ describe('headers that lie', () => {
     expect([...decodeSafetensors(bytes).tensors.keys()]).toEqual(['b', 'b{']);
   });
 
+  it('reads strings of any length, with any escapes', () => {
+    const metadata = { '\\': '\\"', '"\\"': 'x'.repeat(20_000_000) };
+    expect(decodeSafetensors(file(header({ __metadata__: metadata }), 0)).metadata).toEqual(metadata);
+  });
+
   it('answers damage anywhere with an InputError or with the numbers', () => {
     const random = randomFrom(1);
     const bytes = encodeSafetensors(
