@@ -1,22 +1,25 @@
-import { adamW, autoencoderObjective, type Model, randomFrom } from '@loraloom/engine';
+import { adamW, autoencoderObjective, randomFrom } from '@loraloom/engine';
 import { join } from 'node:path';
-import { resolution, vaeShapes } from './architecture.ts';
+import { resolution, vaeConfig, vaeShapes } from './architecture.ts';
 import { compose } from './compose.ts';
 import { iconNames, renderedIcons } from './icons.ts';
 import { initialParameters } from './initial.ts';
 import { loadState, saveState, type TrainingState } from './state.ts';
 
 const batch = 8;
+/** Trained on windows of this many pixels: four times the steps in the same time, and a convolutional network does not mind. */
+const side = 64;
 
 /** Trains the autoencoder on every icon of the base sets over random colours. Yields once a step. */
-export async function* trainAutoencoder(model: Model, folder: string, steps: number): AsyncGenerator<{ step: number; loss: number }, TrainingState> {
+export async function* trainAutoencoder(folder: string, steps: number): AsyncGenerator<{ step: number; loss: number }, TrainingState> {
   const path = join(folder, 'vae.safetensors');
   const state = await loadState(path, initialParameters(vaeShapes(), randomFrom(1)));
   if (state.moments.step >= steps) return state;
   const icons: Uint8Array[] = [];
   for (const set of ['noto', 'fluent-emoji-flat', 'fluent-emoji-high-contrast'] as const) icons.push(...(await renderedIcons(folder, set, iconNames(set), resolution)));
-  const objective = await autoencoderObjective(model, state.parameters, batch, resolution, 1e-5);
-  const pixels = 3 * resolution * resolution;
+  const objective = await autoencoderObjective(vaeConfig, state.parameters, batch, side, 1e-5);
+  const pixels = 3 * side * side;
+  const latent = side / 8;
   let saved = Date.now();
   while (state.moments.step < steps) {
     const random = randomFrom(2, state.moments.step);
@@ -25,15 +28,16 @@ export async function* trainAutoencoder(model: Model, folder: string, steps: num
       const icon = icons[random.integer(icons.length)];
       const colour = [random.uniform() * 255, random.uniform() * 255, random.uniform() * 255] as const;
       const shift = () => random.integer(13) - 6;
-      if (icon) pictures.set(compose(icon, resolution, colour, { flip: random.uniform() < 0.5, right: shift(), down: shift(), scale: 0.7 + 0.3 * random.uniform() }), i * pixels);
+      const window = { left: random.integer(resolution - side + 1), top: random.integer(resolution - side + 1), side };
+      if (icon) pictures.set(compose(icon, resolution, colour, { flip: random.uniform() < 0.5, right: shift(), down: shift(), scale: 0.7 + 0.3 * random.uniform() }, window), i * pixels);
     }
-    const noise = random.fillNormal(new Float32Array(batch * 4 * 16 * 16));
+    const noise = random.fillNormal(new Float32Array(batch * 4 * latent * latent));
     const { loss, gradients } = await objective.evaluate(state.parameters, {
-      pictures: { data: pictures, dims: [batch, 3, resolution, resolution] },
-      noise: { data: noise, dims: [batch, 4, 16, 16] },
+      pictures: { data: pictures, dims: [batch, 3, side, side] },
+      noise: { data: noise, dims: [batch, 4, latent, latent] },
     });
     const t = state.moments.step / steps;
-    const learningRate = 2e-3 * Math.min(1, (state.moments.step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * t)));
+    const learningRate = 6e-4 * Math.min(1, (state.moments.step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * t)));
     state.moments = adamW(state.parameters.values, gradients, state.moments, { learningRate, beta2: 0.99, weightDecay: 1e-4 });
     const decay = Math.min(0.995, state.moments.step / (state.moments.step + 20));
     for (let i = 0; i < state.average.length; i++) state.average[i] = decay * (state.average[i] ?? 0) + (1 - decay) * (state.parameters.values[i] ?? 0);

@@ -7,16 +7,23 @@ export interface Placement {
   scale: number;
 }
 
+/** The square part of the frame that is wanted, in pixels. */
+export interface Window {
+  left: number;
+  top: number;
+  side: number;
+}
+
 /**
- * An RGBA icon over a plain colour, as planes of red, green and blue in −1 … 1, `[3, size, size]`.
+ * An RGBA icon over a plain colour, as planes of red, green and blue in −1 … 1, `[3, size, size]`, or the part of them in `window`.
  * Sampled by area-free bilinear interpolation, which at scales above 0.6 shows no aliasing to the eye.
  */
-export function compose(icon: Uint8Array, size: number, colour: readonly [number, number, number], { flip, right, down, scale }: Placement): Float32Array {
-  const plane = size * size;
+export function compose(icon: Uint8Array, size: number, colour: readonly [number, number, number], { flip, right, down, scale }: Placement, window: Window = { left: 0, top: 0, side: size }): Float32Array {
+  const plane = window.side * window.side;
   const picture = new Float32Array(3 * plane);
   const at = (x: number, y: number, channel: number) => (x < 0 || y < 0 || x >= size || y >= size ? 0 : (icon[(y * size + x) * 4 + channel] ?? 0));
-  for (let y = 0; y < size; y++) {
-    for (let x = 0; x < size; x++) {
+  for (let y = window.top; y < window.top + window.side; y++) {
+    for (let x = window.left; x < window.left + window.side; x++) {
       const u = (x - right + 0.5 - size / 2) / scale + size / 2 - 0.5;
       const v = (y - down + 0.5 - size / 2) / scale + size / 2 - 0.5;
       const sourceX = flip ? size - 1 - u : u;
@@ -31,7 +38,7 @@ export function compose(icon: Uint8Array, size: number, colour: readonly [number
         green += a * at(left + dx, top + dy, 1);
         blue += a * at(left + dx, top + dy, 2);
       }
-      const i = y * size + x;
+      const i = (y - window.top) * window.side + x - window.left;
       picture[i] = (red + (1 - alpha) * colour[0]) / 127.5 - 1;
       picture[plane + i] = (green + (1 - alpha) * colour[1]) / 127.5 - 1;
       picture[2 * plane + i] = (blue + (1 - alpha) * colour[2]) / 127.5 - 1;

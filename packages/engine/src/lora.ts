@@ -36,7 +36,8 @@ export function packLoras(layers: readonly AdaptedLayer[], sets: readonly (reado
   const inputs: Record<string, Numbers> = {};
   for (const { module, inFeatures, outFeatures } of layers) {
     const parts = distinct.map((set) => set.flatMap(({ lora, weight }) => ({ weight, half: lora.modules.get(module) })).filter(({ half, weight }) => half && weight !== 0));
-    const rank = Math.max(0, ...parts.map((set) => set.reduce((sum, { half }) => sum + (half?.rank ?? 0), 0)));
+    // At least one row, of zeros: onnxruntime 1.30's fused product over an empty dimension leaves all but the first picture unwritten.
+    const rank = Math.max(1, ...parts.map((set) => set.reduce((sum, { half }) => sum + (half?.rank ?? 0), 0)));
     const down = new Float32Array(distinct.length * rank * inFeatures);
     const up = new Float32Array(distinct.length * outFeatures * rank);
     for (const [picture, set] of parts.entries()) {

@@ -3,7 +3,7 @@ import type { Model } from './families/model.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
 import { ClipText, clipText } from './models/clip.ts';
 import { Unet, unet } from './models/unet.ts';
-import { decode, encode, Vae } from './models/vae.ts';
+import { decode, encode, Vae, type VaeConfig } from './models/vae.ts';
 import { type Objective, objective, type Parameters, parameterInputs } from './parameters.ts';
 
 /*
@@ -19,14 +19,14 @@ const below = (prefix: string, inputs: ReadonlyMap<string, Tensor>) =>
  * error of the differences between neighbours (which keeps edges sharp), and the divergence of the latents from a normal distribution (arXiv 1312.6114) weighted by `divergence`.
  * Inputs: `pictures` `[batch, 3, size, size]` in −1 … 1, `noise` `[batch, 4, size / factor, size / factor]`.
  */
-export async function autoencoderObjective(model: Model, parameters: Parameters, batch: number, size: number, divergence: number): Promise<Objective> {
+export async function autoencoderObjective(config: VaeConfig, parameters: Parameters, batch: number, size: number, divergence: number): Promise<Objective> {
   const graph = new Graph();
   const inputs = parameterInputs(graph, parameters);
   const weights = arrange(Vae, inputs, 'the autoencoder');
   const pictures = graph.input('pictures', [batch, 3, size, size]);
-  const { mean, logVariance } = encode(weights, model.vae, pictures);
+  const { mean, logVariance } = encode(weights, config, pictures);
   const noise = graph.input('noise', mean.sizes);
-  const decoded = decode(weights, model.vae, mean.add(logVariance.mul(0.5).exp().mul(noise)));
+  const decoded = decode(weights, config, mean.add(logVariance.mul(0.5).exp().mul(noise)));
   const error = decoded.sub(pictures);
   const average = (x: Tensor) => x.mean([0, 1, 2, 3], false);
   const edges = [2, 3].map((axis) => average(error.slice(axis, 1, size).sub(error.slice(axis, 0, size - 1)).abs()));

@@ -38,9 +38,7 @@ export type Vae = z.infer<typeof Vae>;
 export const VaeConfig = z.object({
   norm_num_groups: z.int().positive(),
   scaling_factor: z.number().positive().default(0.18215),
-  act_fn: z.literal('silu').default('silu'),
   block_out_channels: z.array(z.int().positive()),
-  latent_channels: z.literal(4),
 });
 export type VaeConfig = z.infer<typeof VaeConfig>;
 

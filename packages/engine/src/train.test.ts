@@ -1,0 +1,90 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openPipeline, type Pipeline } from './families/pipeline.ts';
+import type { Lora } from './files/lora.ts';
+import type { Picture } from './pixels.ts';
+import { type Training, type TrainingStep, trainLora } from './train.ts';
+
+let pipeline: Pipeline;
+beforeAll(async () => {
+  pipeline = await openPipeline(fileURLToPath(new URL('../fixtures/sd-tiny/model', import.meta.url)));
+});
+afterAll(() => pipeline.close());
+
+/** Stripes of one colour, so that the examples differ. */
+const picture = (colour: number, size = 64): Picture => ({
+  width: size,
+  height: size,
+  data: Uint8Array.from({ length: size * size * 3 }, (_, i) => (Math.floor(i / 24) % 2 === 0 ? colour : 255 - colour)),
+});
+
+const training: Training = {
+  examples: [10, 90, 200].map((colour) => ({ picture: picture(colour), caption: `stripes of ${colour}` })),
+  rank: 2,
+  alpha: 2,
+  learningRate: 1e-3,
+  steps: 4,
+  batchSize: 2,
+  seed: 5,
+  targets: 'attention',
+  trainTextEncoder: false,
+};
+
+/** Runs to the end, or up to a step that is then handed back. */
+async function run(options: Partial<Training> = {}, until = Number.POSITIVE_INFINITY): Promise<{ losses: number[]; lora: Lora; last?: TrainingStep }> {
+  const steps = trainLora(pipeline, { ...training, ...options });
+  const losses: number[] = [];
+  for (;;) {
+    const { done, value } = await steps.next();
+    if (done) return { losses, lora: value };
+    losses.push(value.loss);
+    if (value.step === until) return { losses, lora: value.lora(), last: value };
+  }
+}
+
+it('resumes from a checkpoint to the bit', async () => {
+  const whole = await run();
+  const { last, losses } = await run({}, 2);
+  const resumed = await run({ resume: last?.checkpoint() ?? new Uint8Array() });
+  expect([...losses, ...resumed.losses]).toEqual(whole.losses);
+  expect(resumed.lora.digest).toBe(whole.lora.digest);
+});
+
+it('gives another LoRA for another seed', async () => {
+  const [a, b] = [await run({ steps: 1 }), await run({ steps: 1, seed: 6 })];
+  expect(a.lora.digest).not.toBe(b.lora.digest);
+});
+
+it('adapts the layers that were asked for', async () => {
+  const names = async (options: Partial<Training>) => [...(await run({ ...options, steps: 1 })).lora.modules.keys()];
+  const attention = await names({});
+  // Four transformers of two attentions of four projections each.
+  expect(attention.length).toBe(4 * 8);
+  expect((await names({ targets: 'attention+ff' })).length).toBe(4 * 12);
+  expect((await names({ trainTextEncoder: true })).filter((name) => name.startsWith('text_encoder.text_model.encoder.layers.')).length).toBe(2 * 4);
+});
+
+it('moves every layer, the text encoder too', async () => {
+  const { lora } = await run({ trainTextEncoder: true, targets: 'attention+ff', steps: 2 });
+  for (const [name, { up }] of lora.modules) expect(up.some((value) => value !== 0), name).toBe(true);
+});
+
+it('lowers the loss on one picture', async () => {
+  const [example] = training.examples;
+  const { losses } = await run({ examples: example ? [example] : [], steps: 40, batchSize: 4, learningRate: 1e-2, rank: 8 });
+  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  expect(mean(losses.slice(-10))).toBeLessThan(0.9 * mean(losses.slice(0, 10)));
+});
+
+it.each([
+  ['another rank', { rank: 3 }, 'another training'],
+  ['other captions', { examples: training.examples.slice(1) }, 'another training'],
+])('refuses the checkpoint of %s', async (_, options, message) => {
+  const { last } = await run({}, 1);
+  await expect(run({ ...options, resume: last?.checkpoint() ?? new Uint8Array() })).rejects.toMatchObject({ code: 'bad_checkpoint', message: expect.stringContaining(message) });
+});
+
+it('refuses to train on nothing, and on pictures of the wrong size', async () => {
+  await expect(run({ examples: [] })).rejects.toMatchObject({ code: 'bad_training' });
+  await expect(run({ examples: [{ picture: picture(1, 32), caption: '' }] })).rejects.toMatchObject({ code: 'bad_training', message: expect.stringContaining('64 × 64 wanted') });
+});
