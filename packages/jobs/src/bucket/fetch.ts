@@ -1,5 +1,6 @@
 import { type AwsAccess, AwsError, type SignedRequest, signedFetch } from '../aws.ts';
 import { plainBytes, sha256Hex } from '../digest.ts';
+import { nextOf } from './next.ts';
 import { type Bucket, type ByteRange, type ObjectInfo, PreconditionFailed } from './port.ts';
 import { objectUrl, presigner } from './presign.ts';
 
@@ -95,21 +96,9 @@ export function fetchBucket(access: AwsAccess, name: string): Bucket {
       }));
       const prefixes = elements(xml, 'CommonPrefixes').map((folder) => element(folder, 'Prefix'));
       const truncated = element(xml, 'IsTruncated') === 'true';
-      return { keys, prefixes, next: truncated ? lastOf(keys, prefixes) : undefined };
+      return { keys, prefixes, next: truncated ? nextOf(keys, prefixes) : undefined };
     },
   };
-}
-
-/**
- * Where the page after this one begins. S3 would fold what is left of the last folder into the same prefix again if it
- * were asked to start right after that prefix; `~` sorts behind every character that our keys are made of.
- */
-export function lastOf(keys: { key: string }[], prefixes: string[]): string | undefined {
-  const folder = prefixes.at(-1);
-  return [keys.at(-1)?.key, folder && `${folder}~`]
-    .filter((last) => last !== undefined)
-    .sort()
-    .at(-1);
 }
 
 function infoOf(answer: Response): ObjectInfo {

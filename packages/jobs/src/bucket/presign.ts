@@ -4,7 +4,12 @@ import type { Bucket } from './port.ts';
 
 /** Path-style URL of an object: works with S3, with any endpoint on loopback, with bucket names that have dots. */
 export function objectUrl(access: AwsAccess, bucketName: string, key: string): string {
-  return `${access.endpoint}/${bucketName}/${key.split('/').map(encodeURIComponent).join('/')}`;
+  return `${access.endpoint}/${bucketName}/${key.split('/').map(encode).join('/')}`;
+}
+
+/** As signature version 4 spells it: what encodeURIComponent leaves of RFC 3986's reserved characters is encoded too. */
+function encode(segment: string): string {
+  return encodeURIComponent(segment).replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /**
@@ -32,7 +37,8 @@ export function presigner(
       const access = await accessTo();
       const url = new URL(objectUrl(access, bucketName, key));
       if (filename !== undefined) {
-        url.searchParams.set('response-content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(filename)}`);
+        // No space in it: a query may write one as + or %20, and only one of them is what was signed.
+        url.searchParams.set('response-content-disposition', `attachment;filename*=UTF-8''${encodeURIComponent(filename)}`);
       }
       return presign(access, { method: 'GET', url: url.href, expiresSeconds });
     },

@@ -8,7 +8,7 @@ import {
   type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
-import { lastOf } from './fetch.ts';
+import { nextOf } from './next.ts';
 import { type Bucket, type ByteRange, PreconditionFailed } from './port.ts';
 import { presigner } from './presign.ts';
 
@@ -105,7 +105,7 @@ export function sdkBucket(client: S3Client, name: string, options: { endpoint?: 
       );
       const keys = (answer.Contents ?? []).map(({ Key = '', Size = 0, ETag = '' }) => ({ key: Key, size: Size, etag: ETag }));
       const prefixes = (answer.CommonPrefixes ?? []).map(({ Prefix = '' }) => Prefix);
-      return { keys, prefixes, next: answer.IsTruncated ? lastOf(keys, prefixes) : undefined };
+      return { keys, prefixes, next: answer.IsTruncated ? nextOf(keys, prefixes) : undefined };
     },
   };
 }

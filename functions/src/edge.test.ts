@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const jobs = join(import.meta.dirname, '../../packages/jobs/src');
+
+/** All specifiers that a file of ours imports at run time, here and through our other files. */
+function reachable(file: string, found = new Set<string>(), seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return found;
+  seen.add(file);
+  const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export)\s+(?!type\b)[^'";]*?from\s*'([^']+)'/gm);
+  for (const [, specifier = ''] of imports) {
+    if (specifier.startsWith('.')) reachable(join(dirname(file), specifier), found, seen);
+    else if (specifier === '@loraloom/jobs') reachable(join(jobs, 'index.ts'), found, seen);
+    else if (specifier.startsWith('@loraloom/jobs/')) reachable(join(jobs, `${specifier.slice(15)}.ts`), found, seen);
+    else found.add(specifier);
+  }
+  return found;
+}
+
+test('the app and its Lambda entry need neither Node’s modules nor the AWS SDK, so they run at the edge and start fast', () => {
+  const entry = reachable(join(import.meta.dirname, 'lambda.ts'));
+  expect([...entry].sort()).toEqual([
+    '@hono/zod-openapi',
+    'aws4fetch',
+    'hono/aws-lambda',
+    'hono/body-limit',
+    'hono/cors',
+    'hono/http-exception',
+    'hono/request-id',
+    'zod',
+  ]);
+});
