@@ -19,7 +19,8 @@ export interface Example {
   planes(placement?: Placement): Float32Array;
 }
 
-export const captionOf = (subject: Subject, background: Background): string => `${subject.caption}, ${background.name} background`;
+export const captionOf = (subject: Subject, background: Background): string =>
+  `${subject.caption}, ${background.name} background`;
 
 /** In the middle, a tenth of the frame free on each side. */
 export const centred: Placement = { flip: false, right: 0, down: 0, scale: 0.8 };
@@ -57,11 +58,21 @@ export async function dataset({
 
 function example(subject: Subject, set: IconSet, background: Background, icon: Uint8Array, size: number): Example {
   const planes = (placement = centred) => compose(icon, size, background.colour, placement);
-  return { subject, set, background, caption: captionOf(subject, background), icon, planes, render: (placement) => bytesOf(planes(placement)) };
+  return {
+    subject,
+    set,
+    background,
+    caption: captionOf(subject, background),
+    icon,
+    planes,
+    render: (placement) => bytesOf(planes(placement)),
+  };
 }
 
 /** Planes in −1 … 1, `[3, height, width]`, to bytes `[height, width, 3]`. */
 export function bytesOf(planes: Float32Array): Uint8Array {
   const plane = planes.length / 3;
-  return Uint8Array.from(planes, (_, i) => Math.min(255, Math.max(0, Math.round(((planes[(i % 3) * plane + Math.floor(i / 3)] ?? 0) + 1) * 127.5))));
+  return Uint8Array.from(planes, (_, i) =>
+    Math.min(255, Math.max(0, Math.round(((planes[(i % 3) * plane + Math.floor(i / 3)] ?? 0) + 1) * 127.5))),
+  );
 }
