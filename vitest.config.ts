@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
+const platform = new URL('.sst/platform/', import.meta.url).pathname;
+
 export default defineConfig({
+  // infra/ is evaluated with the very modules that SST's components import, where SST has unpacked them.
+  resolve: { alias: { '@pulumi': `${platform}node_modules/@pulumi`, 'sst-platform': `${platform}src` } },
   test: {
     include: [
       'house.test.ts',

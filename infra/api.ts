@@ -1,0 +1,53 @@
+import type { Bucket } from './bucket.ts';
+import type { Queues } from './queues.ts';
+import type { Stage } from './stage.ts';
+
+/** The HTTP API: one function behind a gateway that knows no routes. */
+export function createApi({ origins, requests }: Stage, { bucket, queues }: { bucket: Bucket; queues: Queues }) {
+  // `npx sst secret set ApiKeyPepper "$(openssl rand -hex 32)" --stage <name>`, once, before the first deployment.
+  const pepper = new sst.Secret('ApiKeyPepper');
+  const objects = (...patterns: string[]) => patterns.map((pattern) => $interpolate`${bucket.arn}/${pattern}`);
+
+  const api = new sst.aws.ApiGatewayV2('Api', {
+    cors: false, // The app answers preflights itself, as it does everywhere else.
+    accessLog: { retention: '1 month' },
+    transform: {
+      stage: { defaultRouteSettings: { throttlingRateLimit: requests.perSecond, throttlingBurstLimit: requests.burst } },
+    },
+  });
+  api.route('$default', {
+    handler: 'functions/src/lambda.handler',
+    runtime: 'nodejs24.x',
+    memory: '1024 MB', // More memory is more CPU: a start takes half the time that it takes with 512 MB.
+    timeout: '29 seconds', // The gateway gives up after 30.
+    environment: {
+      BUCKET: bucket.name,
+      TRAININGS_QUEUE_URL: queues.trainings.live.url,
+      IMAGES_QUEUE_URL: queues.images.live.url,
+      CORS_ORIGINS: origins.join(','),
+      KEY_PEPPER: pepper.value,
+    },
+    // Not `link`: that would grant s3:* and sqs:*. A presigned URL may do what its signer may, so this is also all that
+    // the URLs handed out can ever do.
+    permissions: [
+      { actions: ['s3:GetObject'], resources: objects('tenants/*', 'models/*/model.json', 'keys/*', 'outbox/*') },
+      {
+        actions: ['s3:PutObject'],
+        resources: objects(
+          'tenants/*/files/*/record.json',
+          'tenants/*/files/*/content',
+          'tenants/*/trainings/*/request.json',
+          'tenants/*/trainings/*/record.json',
+          'tenants/*/images/*/request.json',
+          'tenants/*/images/*/record.json',
+          'outbox/*',
+        ),
+      },
+      { actions: ['s3:DeleteObject'], resources: objects('outbox/*') },
+      // Without it S3 answers 403, not 404, for an object that is not there. A condition on the prefix would bring that back.
+      { actions: ['s3:ListBucket'], resources: [bucket.arn] },
+      { actions: ['sqs:SendMessage'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
+    ],
+  });
+  return api;
+}

@@ -1,0 +1,31 @@
+import type { Stage } from './stage.ts';
+
+/** The bucket that holds everything that lasts; who may touch which keys stands with those who do: api.ts, worker.ts. */
+export function createBucket({ origins }: Stage) {
+  const bucket = new sst.aws.Bucket('Bucket', {
+    // Uploads and downloads through presigned URLs; the headers of an upload are part of its signature.
+    cors: origins.length > 0 && {
+      allowOrigins: origins,
+      allowMethods: ['GET', 'PUT'],
+      allowHeaders: ['*'],
+      exposeHeaders: ['ETag'],
+      maxAge: '1 hour',
+    },
+    // The component would empty the bucket on removal in every stage.
+    transform: { bucket: { forceDestroy: !$app.protect } },
+  });
+  new aws.s3.BucketLifecycleConfiguration('BucketLifecycle', {
+    bucket: bucket.name,
+    // Parts of an upload that was never completed are invisible, and paid for.
+    rules: [
+      {
+        id: 'unfinished-uploads',
+        status: 'Enabled',
+        filter: { prefix: '' },
+        abortIncompleteMultipartUpload: { daysAfterInitiation: 1 },
+      },
+    ],
+  });
+  return bucket;
+}
+export type Bucket = ReturnType<typeof createBucket>;
