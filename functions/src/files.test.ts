@@ -26,3 +26,10 @@ test('the bucket refuses other bytes than those announced', async () => {
   }
   expect(await (await call('GET', `/v1/files/${id}`)).json()).toMatchObject({ uploaded: false });
 });
+
+test('content of another size, however it came there, does not count as uploaded', async () => {
+  const { announce, bucket, call } = await testApp();
+  const { id } = await announce();
+  await bucket.put(`tenants/alpha/files/${id}/content`, new Uint8Array(4));
+  expect(await (await call('GET', `/v1/files/${id}`)).json()).toMatchObject({ uploaded: false });
+});
