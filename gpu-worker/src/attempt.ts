@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { InputError } from '@loraloom/engine';
+import { AttemptLost, beginAttempt, isFinal, type JobError, type JobKind, type JobRecord, type JobStatus, NoSuchRecord, type Progress, updateAttempt } from '@loraloom/jobs';
+import { Failure } from './failure.ts';
+import type { Services } from './services.ts';
+
+/** One attempt at a job: its record as it was begun, and what may be done to it. */
+export interface Attempt<Record extends JobRecord> {
+  tenant: string;
+  record: Record;
+  /** Aborts when the worker must stop, or the job was canceled. */
+  signal: AbortSignal;
+  /** Writes how far the job has come, at most once a second, and looks whether it was canceled. */
+  report(progress: Progress): Promise<void>;
+}
+
+/** Thrown into a job that was canceled while it ran. */
+class Canceled extends Error {}
+
+/**
+ * Carries a received job through: begins an attempt, runs `work`, writes how it ended. Returning means that the message is done
+ * with; throwing, that the job is left to be tried again.
+ * @param work returns the job's output; throws Failure or InputError where trying again would not help
+ */
+export async function attempt<Record extends JobRecord>(
+  { bucket }: Services,
+  kind: JobKind<object, Record>,
+  { tenant, id }: { tenant: string; id: string },
+  stop: AbortSignal,
+  work: (attempt: Attempt<Record>) => Promise<Pick<Record, 'output' | 'progress'>>,
+): Promise<void> {
+  const begun = await beginAttempt(bucket, kind, tenant, id).catch((error) => {
+    // A message whose job was deleted has nothing left to do.
+    if (error instanceof NoSuchRecord) return undefined;
+    throw error;
+  });
+  if (!begun || isFinal(begun.status)) return;
+  const canceled = new AbortController();
+  let reported = 0;
+  const update = (change: (job: Record) => Record) => updateAttempt(bucket, kind, tenant, begun, change);
+  const end = (change: { status: JobStatus; error?: JobError }) =>
+    update((job) => ({ ...job, ...change, finished_at: new Date().toISOString() }));
+  try {
+    const done = await work({
+      tenant,
+      record: begun,
+      signal: AbortSignal.any([stop, canceled.signal]),
+      async report(progress) {
+        // The engine computes on this thread: give heartbeats and the other queue their turn between two steps.
+        await sleep(0);
+        if (Date.now() - reported < 1000) return;
+        reported = Date.now();
+        const job = await update((current) => ({ ...current, progress }));
+        if (job.cancel_requested) canceled.abort(new Canceled());
+      },
+    });
+    await update((job) =>
+      job.cancel_requested
+        ? { ...job, status: 'canceled', finished_at: new Date().toISOString() }
+        : { ...job, ...done, status: 'succeeded', finished_at: new Date().toISOString() },
+    );
+  } catch (error) {
+    if (error instanceof AttemptLost) return;
+    if (canceled.signal.aborted && !stop.aborted) await endQuietly(end({ status: 'canceled' }));
+    else if (error instanceof Failure || error instanceof InputError) {
+      const param = error instanceof Failure ? error.param : null;
+      await endQuietly(end({ status: 'failed', error: { code: error.code, message: error.message, param } }));
+    } else throw error;
+  }
+}
+
+/** Someone else may have ended the job, or begun it anew, meanwhile: then theirs is what counts. */
+async function endQuietly(ending: Promise<unknown>): Promise<void> {
+  await ending.catch((error) => {
+    if (!(error instanceof AttemptLost)) throw error;
+  });
+}

@@ -1,0 +1,13 @@
+/** The request cannot be carried out, however often it is tried: the job fails with this reason. */
+export class Failure extends Error {
+  readonly code: string;
+  /** The part of the request at fault, as `files.3.file_id`. */
+  readonly param: string | null;
+
+  constructor(code: string, message: string, param: string | null, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'Failure';
+    this.code = code;
+    this.param = param;
+  }
+}

@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
+import { sdkQueue } from '@loraloom/jobs/queue/sdk';
+import { z } from 'zod';
+import { buryDead } from './dead.ts';
+import { work } from './work.ts';
+
+/** The environment of the worker program; infra and the local stack set it. */
+const Environment = z.object({
+  AWS_REGION: z.string().default('us-east-1'),
+  BUCKET: z.string(),
+  TRAININGS_QUEUE_URL: z.url(),
+  IMAGES_QUEUE_URL: z.url(),
+  /** Dead-letter queues to empty as well; in the cloud another program does. */
+  DEAD_QUEUE_URLS: z.string().transform((list) => list.split(',')).optional(),
+  QUEUES: z.string().default('trainings,images').transform((list) => z.array(z.enum(['trainings', 'images'])).parse(list.split(','))),
+  MODELS_DIR: z.string().default(join(tmpdir(), 'loraloom-models')),
+  S3_ENDPOINT: z.url().optional(),
+  SQS_ENDPOINT: z.url().optional(),
+  EXECUTION_PROVIDER: z.enum(['cpu', 'cuda', 'webgpu']).default('cpu'),
+  VISIBILITY_SECONDS: z.coerce.number().int().min(2).max(43_200).default(60),
+});
+
+const environment = Environment.parse(process.env);
+const { AWS_REGION: region, S3_ENDPOINT, SQS_ENDPOINT } = environment;
+const s3 = new S3Client({ region, ...(S3_ENDPOINT ? { endpoint: S3_ENDPOINT, forcePathStyle: true } : {}) });
+const sqs = new SQSClient({ region, ...(SQS_ENDPOINT ? { endpoint: SQS_ENDPOINT } : {}) });
+const bucket = sdkBucket(s3, environment.BUCKET);
+const log = (line: Record<string, unknown>) => console.log(JSON.stringify({ time: new Date().toISOString(), ...line }));
+
+const stop = new AbortController();
+for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+
+const services = {
+  bucket,
+  queues: { trainings: sdkQueue(sqs, environment.TRAININGS_QUEUE_URL), images: sdkQueue(sqs, environment.IMAGES_QUEUE_URL) },
+  modelsFolder: environment.MODELS_DIR,
+  provider: environment.EXECUTION_PROVIDER,
+  visibilitySeconds: environment.VISIBILITY_SECONDS,
+  log,
+};
+log({ level: 'info', message: 'worker started', queues: environment.QUEUES });
+const dead = (environment.DEAD_QUEUE_URLS ?? []).map((url) => buryDead(services, sdkQueue(sqs, url), stop.signal));
+await Promise.all([work(services, environment.QUEUES, stop.signal), ...dead]);
+log({ level: 'info', message: 'worker stopped' });

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline as pipe } from 'node:stream/promises';
+import { openPipeline, type Pipeline } from '@loraloom/engine';
+import { keys, type Model, readModel } from '@loraloom/jobs';
+import { Failure } from './failure.ts';
+import type { Services } from './services.ts';
+
+/** Opens base models by name and keeps them open. */
+export interface Models {
+  /** @throws Failure `unknown_model` */
+  open(name: string): Promise<{ model: Model; pipeline: Pipeline; digest: string }>;
+  close(): Promise<void>;
+}
+
+/** Models of the bucket, downloaded once to this machine's disk into a folder named by their content. */
+export function bucketModels({ bucket, modelsFolder, provider }: Pick<Services, 'bucket' | 'modelsFolder' | 'provider'>): Models {
+  const opened = new Map<string, Promise<{ pipeline: Pipeline; digest: string }>>();
+  return {
+    async open(name) {
+      const model = await readModel(bucket, name);
+      if (!model) throw new Failure('unknown_model', `there is no base model ${name}; GET /v1/models lists those there are`, 'model');
+      const content = createHash('sha256').update(JSON.stringify(model.files)).digest('hex').slice(0, 32);
+      const opening =
+        opened.get(content) ??
+        (async () => {
+          const folder = await download({ bucket, modelsFolder }, model, content);
+          const pipeline = await openPipeline(folder, { provider });
+          return { pipeline, digest: await pipeline.digest() };
+        })();
+      opened.set(content, opening);
+      // A failed download is tried anew by the next job.
+      opening.catch(() => opened.delete(content));
+      return { model, ...(await opening) };
+    },
+    async close() {
+      await Promise.all([...opened.values()].map(async (opening) => (await opening).pipeline.close()));
+    },
+  };
+}
+
+/** The folder of a model on this disk, made whole before it gets its name. */
+async function download({ bucket, modelsFolder }: Pick<Services, 'bucket' | 'modelsFolder'>, model: Model, content: string): Promise<string> {
+  const folder = join(modelsFolder, content);
+  if (await stat(folder).catch(() => undefined)) return folder;
+  const temporary = `${folder}.${process.pid}.${Date.now()}`;
+  try {
+    for (const { path, sha256 } of model.files) {
+      const target = resolve(temporary, path);
+      if (!target.startsWith(resolve(temporary) + sep)) throw new Error(`model ${model.name}: ${path} leaves the model's folder`);
+      const found = await bucket.get(keys.modelFile(model.name, path));
+      if (!found) throw new Error(`model ${model.name}: ${path} is not in the bucket`);
+      await mkdir(dirname(target), { recursive: true });
+      const hash = createHash('sha256');
+      const hashing = new Transform({
+        transform(chunk: Buffer, _, done) {
+          hash.update(chunk);
+          done(null, chunk);
+        },
+      });
+      await pipe(found.body, hashing, createWriteStream(target));
+      if (hash.digest('hex') !== sha256) throw new Error(`model ${model.name}: ${path} does not have the digest of model.json`);
+    }
+    await rename(temporary, folder);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    // Another process may have been quicker.
+    if (!(await stat(folder).catch(() => undefined))) throw error;
+  }
+  return folder;
+}

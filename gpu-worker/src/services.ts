@@ -1,0 +1,14 @@
+import type { Bucket, JobQueues } from '@loraloom/jobs';
+
+/** What the worker needs from the outside; `main.ts` makes it, tests make it in memory. */
+export interface Services {
+  bucket: Bucket;
+  queues: JobQueues;
+  /** Folder on this machine where base models are kept between jobs. */
+  modelsFolder: string;
+  provider: 'cpu' | 'cuda' | 'webgpu';
+  /** Seconds for which a received message is hidden; prolonged while its job runs. */
+  visibilitySeconds: number;
+  /** Takes one structured log line. */
+  log: (line: Record<string, unknown>) => void;
+}
