@@ -1,0 +1,217 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { decodePicture, encodePng } from '@loraloom/engine';
+import {
+  cancelJob,
+  createFile,
+  createImage,
+  createTraining,
+  type ImageRequestInput,
+  images,
+  imageRequestSchema,
+  isFinal,
+  keys,
+  putRecord,
+  readJob,
+  readLora,
+  type TrainingRequestInput,
+  trainingRequestSchema,
+  trainings,
+} from '@loraloom/jobs';
+import { memoryBucket } from '@loraloom/jobs/bucket/memory';
+import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Services } from './services.ts';
+import { work } from './work.ts';
+
+const tiny = fileURLToPath(new URL('../../packages/engine/fixtures/sd-tiny/model/', import.meta.url));
+const tenant = 'acme';
+const report = (error: unknown) => {
+  throw error;
+};
+
+let services: Services & { queues: Record<'trainings' | 'images', ReturnType<typeof memoryQueue>> };
+let lines: Record<string, unknown>[];
+let running: { stop(): Promise<void> }[];
+
+beforeEach(async () => {
+  lines = [];
+  running = [];
+  services = {
+    bucket: memoryBucket(),
+    queues: { trainings: memoryQueue(), images: memoryQueue() },
+    modelsFolder: await mkdtemp(join(tmpdir(), 'loraloom-models-')),
+    provider: 'cpu',
+    visibilitySeconds: 30,
+    log: (line) => lines.push(line),
+  };
+  await registerTiny();
+});
+afterEach(async () => {
+  for (const worker of running) await worker.stop();
+  await rm(services.modelsFolder, { recursive: true });
+});
+
+async function registerTiny() {
+  const files = [];
+  for (const path of readdirSync(tiny, { recursive: true, encoding: 'utf8' }).filter((name) => /\.\w+$/.test(name))) {
+    const bytes = new Uint8Array(readFileSync(join(tiny, path)));
+    await services.bucket.put(keys.modelFile('tiny', path), bytes);
+    files.push({ path, size_bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') });
+  }
+  await putRecord(services.bucket, keys.model('tiny'), {
+    name: 'tiny',
+    object: 'model',
+    family: 'sd1',
+    resolution: 64,
+    latent_factor: 4,
+    default_steps: 2,
+    default_guidance_scale: 2,
+    default_sampler: 'ddim',
+    files,
+    license: 'MIT',
+    description: 'random weights',
+  });
+}
+
+function startWorker() {
+  const stop = new AbortController();
+  const ended = work(services, ['trainings', 'images'], stop.signal);
+  const worker = {
+    async stop() {
+      stop.abort();
+      await ended;
+    },
+  };
+  running.push(worker);
+  return worker;
+}
+
+async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
+  for (let i = 0; i < 600; i++) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await sleep(50);
+  }
+  throw new Error(`waited in vain; the log: ${JSON.stringify(lines)}`);
+}
+
+const finished = {
+  image: (id: string) => until(async () => (await readJob(services.bucket, images, tenant, id).then((job) => (job && isFinal(job.status) ? job : undefined)))),
+  training: (id: string) => until(async () => (await readJob(services.bucket, trainings, tenant, id).then((job) => (job && isFinal(job.status) ? job : undefined)))),
+};
+
+const askImage = (request: Partial<ImageRequestInput> = {}) =>
+  createImage({ ...services, report }, tenant, imageRequestSchema.parse({ model: 'tiny', prompt: 'a cat', seed: 1, ...request }));
+
+async function upload(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const { id } = await createFile(services.bucket, tenant, { name: 'a.png', content_type: 'image/png', size_bytes: bytes.length, sha256 });
+  await services.bucket.put(keys.fileContent(tenant, id), bytes);
+  return id;
+}
+
+const picture = (shade: number) => encodePng({ width: 80, height: 64, data: new Uint8Array(80 * 64 * 3).map((_, i) => (i * shade) % 256) });
+
+async function askTraining(request: Partial<TrainingRequestInput> = {}) {
+  const files = request.files ?? [
+    { file_id: await upload(new Uint8Array(await picture(3))), caption: 'stripes' },
+    { file_id: await upload(new Uint8Array(await picture(7))), caption: 'dots' },
+  ];
+  const base = { model: 'tiny', name: 'stripes', rank: 2, steps: 4, batch_size: 2, seed: 3 };
+  return createTraining({ ...services, report }, tenant, trainingRequestSchema.parse({ ...base, ...request, files }));
+}
+
+it('makes pictures, and the same ones again', async () => {
+  startWorker();
+  const { id } = await askImage({ n: 2 });
+  const job = await finished.image(id);
+  expect(job).toMatchObject({ status: 'succeeded', attempts: 1, progress: { step: 2, total_steps: 2 } });
+  const [first, second] = job.output?.images ?? [];
+  expect([first?.seed, second?.seed]).toEqual([1, 2]);
+  expect(first?.sha256).not.toBe(second?.sha256);
+  const png = await services.bucket.getBytes(first?.key ?? '');
+  expect(createHash('sha256').update(png?.bytes ?? '').digest('hex')).toBe(first?.sha256);
+  expect(await decodePicture(png?.bytes ?? new Uint8Array())).toMatchObject({ width: 64, height: 64 });
+  expect(first?.receipt).toMatchObject({ model: 'tiny', seed: 1, steps: 2, sampler: 'ddim', loras: [] });
+  const again = await finished.image((await askImage({ n: 2 })).id);
+  expect(again.output?.images.map(({ sha256 }) => sha256)).toEqual([first?.sha256, second?.sha256]);
+});
+
+it('trains a LoRA that then changes pictures', async () => {
+  startWorker();
+  const job = await finished.training((await askTraining({ learning_rate: 0.05 })).id);
+  expect(job).toMatchObject({ status: 'succeeded', error: null, progress: { step: 4, total_steps: 4, seconds_left: 0 } });
+  const lora = await readLora(services.bucket, tenant, 'stripes');
+  expect(lora).toMatchObject({ model: 'tiny', rank: 2, training_id: job.id, sha256: job.output?.lora.sha256 });
+  // The checkpoint has served its purpose.
+  expect(await services.bucket.head(keys.checkpoint(tenant, job.id))).toBeUndefined();
+  const plain = await finished.image((await askImage()).id);
+  const styled = await finished.image((await askImage({ loras: [{ name: 'stripes', weight: 2 }] })).id);
+  expect(styled.output?.images[0]?.receipt.loras[0]).toMatchObject({ name: 'stripes', weight: 2 });
+  expect(styled.output?.images[0]?.sha256).not.toBe(plain.output?.images[0]?.sha256);
+});
+
+it('fails a training on a file that is no picture, once, and says which', async () => {
+  startWorker();
+  const good = await upload(new Uint8Array(await picture(3)));
+  const bad = await upload(new TextEncoder().encode('not a picture at all'));
+  const { id } = await askTraining({
+    files: [
+      { file_id: good, caption: 'a' },
+      { file_id: bad, caption: 'b' },
+    ],
+  });
+  expect(await finished.training(id)).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'not_a_picture', param: 'files.1.file_id', message: expect.stringContaining(bad) } });
+});
+
+it('makes a picture that is not square', async () => {
+  startWorker();
+  const { id } = await askImage({ width: 72, height: 64 });
+  expect((await finished.image(id)).status).toBe('succeeded');
+});
+
+it('does nothing for a message that comes again after its job has ended', async () => {
+  startWorker();
+  const { id } = await askImage();
+  const job = await finished.image(id);
+  await services.queues.images.send(JSON.stringify({ kind: 'image', tenant, id }));
+  const next = await finished.image((await askImage({ seed: 9 })).id);
+  expect(next.status).toBe('succeeded');
+  expect(await readJob(services.bucket, images, tenant, id)).toEqual(job);
+});
+
+it('stops a training that is canceled while it runs', async () => {
+  startWorker();
+  const { id } = await askTraining({ steps: 5000 });
+  await until(async () => ((await readJob(services.bucket, trainings, tenant, id))?.progress.step ?? 0) > 0 || undefined);
+  await cancelJob(services.bucket, trainings, tenant, id);
+  expect(await finished.training(id)).toMatchObject({ status: 'canceled', output: null });
+  expect((await finished.image((await askImage()).id)).status).toBe('succeeded');
+});
+
+it('hands a training over when it is told to stop, and the next worker ends with the same weights', async () => {
+  const undisturbed = startWorker();
+  const steps = 60;
+  const whole = await finished.training((await askTraining({ steps, name: 'whole' })).id);
+  await undisturbed.stop();
+  const first = startWorker();
+  const { id } = await askTraining({ steps, name: 'halved' });
+  await until(async () => ((await readJob(services.bucket, trainings, tenant, id))?.progress.step ?? 0) > 0 || undefined);
+  await first.stop();
+  expect(await readJob(services.bucket, trainings, tenant, id)).toMatchObject({ status: 'running', attempts: 1 });
+  expect((await services.bucket.head(keys.checkpoint(tenant, id)))?.size).toBeGreaterThan(1000);
+  startWorker();
+  const halved = await finished.training(id);
+  expect(halved).toMatchObject({ status: 'succeeded', attempts: 2 });
+  const weights = async (name: string, loraId = '') => {
+    const bytes = (await services.bucket.getBytes(keys.loraWeights(tenant, name, loraId)))?.bytes ?? new Uint8Array();
+    return createHash('sha256').update(bytes.subarray(8 + Number(new DataView(bytes.buffer).getBigUint64(0, true)))).digest('hex');
+  };
+  expect(await weights('halved', halved.output?.lora.lora_id)).toBe(await weights('whole', whole.output?.lora.lora_id));
+});
