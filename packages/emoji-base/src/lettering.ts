@@ -133,10 +133,13 @@ export function textWidth(text: string, height: number): number {
 
 /** Breaks a text at its spaces into lines no wider than `width` pixels; a single word may be wider. */
 export function wrap(text: string, height: number, width: number): string[] {
-  return text.split(' ').reduce<string[]>((lines, word) => {
-    const longer = `${lines.at(-1) ?? ''} ${word}`;
-    return lines.length > 0 && textWidth(longer, height) <= width ? [...lines.slice(0, -1), longer] : [...lines, word];
-  }, []);
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== undefined && textWidth(`${line} ${word}`, height) <= width) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /**

@@ -72,7 +72,9 @@ function example(subject: Subject, set: IconSet, background: Background, icon: U
 /** Planes in −1 … 1, `[3, height, width]`, to bytes `[height, width, 3]`. */
 export function bytesOf(planes: Float32Array): Uint8Array {
   const plane = planes.length / 3;
-  return Uint8Array.from(planes, (_, i) =>
-    Math.min(255, Math.max(0, Math.round(((planes[(i % 3) * plane + Math.floor(i / 3)] ?? 0) + 1) * 127.5))),
-  );
+  const bytes = new Uint8ClampedArray(planes.length);
+  for (let i = 0; i < plane; i++) {
+    for (let c = 0; c < 3; c++) bytes[i * 3 + c] = ((planes[c * plane + i] ?? 0) + 1) * 127.5;
+  }
+  return new Uint8Array(bytes.buffer);
 }

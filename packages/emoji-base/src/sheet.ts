@@ -8,7 +8,8 @@ export interface Sheet {
   rows: readonly { label?: string; cells: readonly { picture: Picture; label?: string }[] }[];
 }
 
-const paper = 250;
+/** Gray enough that white pictures stand out. */
+const paper = 236;
 const margin = 10;
 /** Of capitals, in pixels. */
 const [titleHeight, labelHeight] = [14, 9];

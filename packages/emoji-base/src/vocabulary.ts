@@ -8,13 +8,19 @@ import { plainSubjects } from './subjects.ts';
 const Labels = z.array(z.object({ label: z.string() }));
 
 /** Words that captions of styles may want beside the emojis' own. */
-const styleWords = 'a an the of in on with and style drawing ink line outline black white sketch photo picture painting watercolor pixel art 3d flat icon sticker background';
+const styleWords =
+  'a an the of in on with and style drawing ink line outline black white sketch photo picture painting watercolor pixel art 3d flat icon sticker background';
 
 /** Every word that captions may use, so that the subjects can grow without another vocabulary. */
 function captionWords(): string[] {
   const require = createRequire(import.meta.url);
   const labels = Labels.parse(require('emojibase-data/en/data.json')).map(({ label }) => label);
-  const texts = [...plainSubjects.map(({ caption }) => caption), ...backgrounds.map(({ name }) => name), styleWords, ...labels.filter((label) => !/skin tone|flag/.test(label))];
+  const texts = [
+    ...plainSubjects.map(({ caption }) => caption),
+    ...backgrounds.map(({ name }) => name),
+    styleWords,
+    ...labels.filter((label) => !/skin tone|flag/.test(label)),
+  ];
   return [...new Set(texts.flatMap((text) => text.toLowerCase().match(/[a-z]+/g) ?? []))].toSorted();
 }
 
@@ -41,12 +47,14 @@ export function learnMerges(words: readonly string[]): [string, string][] {
         counts.set(pair, (counts.get(pair) ?? 0) + 1);
       }
     }
-    const [best] = [...counts].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
-    const [left, right] = best?.[0].split(' ') ?? [];
+    let [best, most] = ['', 0];
+    for (const [pair, count] of counts) if (count > most || (count === most && pair < best)) [best, most] = [pair, count];
+    const [left, right] = best.split(' ');
     if (left === undefined || right === undefined) return merges;
     merges.push([left, right]);
     for (const symbols of spelled) {
-      for (let i = 1; i < symbols.length; i++) if (symbols[i - 1] === left && symbols[i] === right) symbols.splice(i - 1, 2, left + right);
+      for (let i = 1; i < symbols.length; i++)
+        if (symbols[i - 1] === left && symbols[i] === right) symbols.splice(i - 1, 2, left + right);
     }
   }
 }
@@ -55,13 +63,28 @@ export function learnMerges(words: readonly string[]): [string, string][] {
 export async function writeTokenizer(folder: string): Promise<{ size: number; start: number; end: number }> {
   const merges = learnMerges(captionWords());
   const bytes = byteSymbols();
-  const tokens = [...bytes, ...bytes.map((symbol) => `${symbol}</w>`), ...merges.map(([left, right]) => left + right), '<|startoftext|>', '<|endoftext|>'];
+  const tokens = [
+    ...bytes,
+    ...bytes.map((symbol) => `${symbol}</w>`),
+    ...merges.map(([left, right]) => left + right),
+    '<|startoftext|>',
+    '<|endoftext|>',
+  ];
   const vocabulary = [...new Set(tokens)];
-  const special = { bos_token: '<|startoftext|>', eos_token: '<|endoftext|>', pad_token: '<|endoftext|>', unk_token: '<|endoftext|>' };
+  const special = {
+    bos_token: '<|startoftext|>',
+    eos_token: '<|endoftext|>',
+    pad_token: '<|endoftext|>',
+    unk_token: '<|endoftext|>',
+  };
   const files = {
     'vocab.json': JSON.stringify(Object.fromEntries(vocabulary.map((token, i) => [token, i]))),
     'merges.txt': `#version: 0.2\n${merges.map((pair) => pair.join(' ')).join('\n')}\n`,
-    'tokenizer_config.json': JSON.stringify({ ...special, model_max_length: 77, tokenizer_class: 'CLIPTokenizer', do_lower_case: true }, undefined, 2),
+    'tokenizer_config.json': JSON.stringify(
+      { ...special, model_max_length: 77, tokenizer_class: 'CLIPTokenizer', do_lower_case: true },
+      undefined,
+      2,
+    ),
     'special_tokens_map.json': JSON.stringify(special, undefined, 2),
   };
   await mkdir(folder, { recursive: true });

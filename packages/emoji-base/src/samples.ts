@@ -1,0 +1,83 @@
+import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { generate, openPipeline, type Picture, type Pipeline } from '@loraloom/engine';
+import { type Background, backgrounds } from './backgrounds.ts';
+import { backgroundOf } from './colour.ts';
+import { baseFolder } from './index.ts';
+import { captionOf } from './pictures.ts';
+import { contactSheet } from './sheet.ts';
+import { plainSubjects } from './subjects.ts';
+
+/*
+ * Looks at a base: `node packages/emoji-base/src/samples.ts --model .train/model --out samples.png`
+ * paints prompts, writes a contact sheet, and counts the backgrounds that came out as asked for.
+ */
+
+export interface Sample {
+  prompt: string;
+  picture: Picture;
+  /** As asked for, and as measured. */
+  asked: Background;
+  found: Background;
+}
+
+/** Subjects spread over the whole list, the backgrounds taken in turn. */
+export function samplePrompts(count: number): { prompt: string; asked: Background }[] {
+  return Array.from({ length: count }, (_, i) => {
+    const subject = plainSubjects[Math.floor((i * plainSubjects.length) / count)];
+    const asked = backgrounds[i % backgrounds.length];
+    if (!subject || !asked) throw new Error('samplePrompts: no subjects');
+    return { prompt: captionOf(subject, asked), asked };
+  });
+}
+
+/** Paints prompts eight at a time, the seed being the prompt's number. */
+export async function* samples(
+  pipeline: Pipeline,
+  { count = 40, steps = 20, guidanceScale = 3 }: { count?: number; steps?: number; guidanceScale?: number } = {},
+): AsyncGenerator<Sample> {
+  const wanted = samplePrompts(count);
+  for (let start = 0; start < count; start += 8) {
+    const batch = wanted.slice(start, start + 8);
+    const prompts = batch.map(({ prompt }, i) => ({ prompt, negativePrompt: '', seed: start + i, loras: [] }));
+    const { resolution } = pipeline;
+    const painting = generate(pipeline, {
+      prompts,
+      width: resolution,
+      height: resolution,
+      steps,
+      guidanceScale,
+      sampler: 'ddim',
+    });
+    let next = await painting.next();
+    while (!next.done) next = await painting.next();
+    for (const [i, picture] of next.value.entries()) {
+      const one = batch[i];
+      if (one) yield { ...one, picture, found: backgroundOf(picture).background };
+    }
+  }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      model: { type: 'string', default: baseFolder },
+      out: { type: 'string', default: 'samples.png' },
+      count: { type: 'string', default: '40' },
+      steps: { type: 'string', default: '20' },
+      guidance: { type: 'string', default: '3' },
+    },
+  });
+  const pipeline = await openPipeline(values.model);
+  const painted: Sample[] = [];
+  const options = { count: Number(values.count), steps: Number(values.steps), guidanceScale: Number(values.guidance) };
+  for await (const sample of samples(pipeline, options)) {
+    painted.push(sample);
+    if (sample.found !== sample.asked) console.log(`${sample.prompt}: came out ${sample.found.name}`);
+  }
+  await writeFile(values.out, await contactSheet(painted.map(({ picture, prompt }) => ({ picture, label: prompt }))));
+  console.log(
+    `${painted.filter(({ asked, found }) => asked === found).length} of ${painted.length} backgrounds as asked for; ${values.out}`,
+  );
+  await pipeline.close();
+}
