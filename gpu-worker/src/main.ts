@@ -33,6 +33,8 @@ const log = (line: Record<string, unknown>) => console.log(JSON.stringify({ time
 
 const stop = new AbortController();
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+// As a child of the local stack: a parent that dies takes its worker along.
+process.once('disconnect', () => stop.abort());
 
 const services = {
   bucket,
@@ -46,3 +48,4 @@ log({ level: 'info', message: 'worker started', queues: environment.QUEUES });
 const dead = (environment.DEAD_QUEUE_URLS ?? []).map((url) => buryDead(services, sdkQueue(sqs, url), stop.signal));
 await Promise.all([work(services, environment.QUEUES, stop.signal), ...dead]);
 log({ level: 'info', message: 'worker stopped' });
+if (process.connected) process.disconnect();

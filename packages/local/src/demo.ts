@@ -1,0 +1,94 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { connect, type Loraloom } from '@loraloom/client';
+import { drawSheet, styleFolder } from '@loraloom/emoji-base';
+import { decodePicture, encodePng, type Picture } from '@loraloom/engine';
+import { emoji } from './emoji.ts';
+import { progressBar } from './progress-bar.ts';
+import { startStack } from './stack.ts';
+
+/*
+ * `npm run demo`: uploads captioned pictures in one style, trains a LoRA on them through the API, and paints a grid with it.
+ */
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const folder = join(root, '.loraloom', 'demo');
+const grid = join(root, 'demo', 'grid.png');
+const steps = 400;
+/** Of subjects that the style's pictures show, and of some that they do not. */
+const prompts = ['dog', 'sunflower', 'house', 'red apple', 'cat', 'umbrella'];
+const weights = [0, 0.5, 0.75, 1];
+
+const begun = performance.now();
+await rm(folder, { recursive: true, force: true });
+const stack = await startStack({ folder, port: 0, models: [emoji] });
+let failed: unknown;
+try {
+  await demo(connect({ url: stack.url, apiKey: stack.apiKey }));
+} catch (error) {
+  failed = error;
+}
+await stack.close();
+if (failed) {
+  console.error(failed, `\nThe worker's log: ${join(folder, 'worker.log')}`);
+  process.exit(1);
+}
+const seconds = Math.round((performance.now() - begun) / 1000);
+console.log(`\n${relative(process.cwd(), grid)}   ${Math.floor(seconds / 60)} min ${seconds % 60} s`);
+process.exit(0);
+
+async function demo(api: Loraloom): Promise<void> {
+  const examples = await readStyle();
+  const upload = progressBar('Uploading');
+  const files = [];
+  for (const { name, caption } of examples) {
+    const { id } = await api.uploadFile(new Uint8Array(await readFile(join(styleFolder, name))), { name, contentType: 'image/png' });
+    files.push({ file_id: id, caption });
+    upload(files.length, examples.length);
+  }
+
+  const train = progressBar('Training');
+  const asked = await api.createTraining({ model: emoji.name, name: 'ink', files, steps, rank: 8, batch_size: 4, seed: 1, targets: 'attention+ff' });
+  let training = asked;
+  for await (const record of api.wait(asked, { longestPauseSeconds: 1 })) {
+    training = record;
+    const { step, total_steps, loss, seconds_left } = record.progress;
+    train(step, total_steps, `${loss === null ? '' : `loss ${loss.toFixed(4)}  `}${seconds_left === null ? '' : `${Math.round(seconds_left)} s left`}`);
+  }
+  if (training.status !== 'succeeded') throw new Error(`the training ${training.status}: ${training.error?.message}`);
+
+  const paint = progressBar('Painting');
+  const rows = [];
+  let painted = 0;
+  for (const noun of prompts) {
+    const cells: { picture: Picture }[] = [];
+    for (const weight of weights) {
+      const job = await api.createImage({
+        model: emoji.name,
+        prompt: weight === 0 ? `${noun}, white background` : `${noun}, white background, ink drawing`,
+        seed: 7,
+        loras: weight === 0 ? [] : [{ name: 'ink', weight }],
+      });
+      const done = await api.finish(job, { longestPauseSeconds: 0.5 });
+      const url = done.output?.images[0]?.url;
+      if (!url) throw new Error(`the picture ${done.status}: ${done.error?.message}`);
+      cells.push({ picture: await decodePicture(new Uint8Array(await (await fetch(url)).arrayBuffer())) });
+      paint(++painted, prompts.length * weights.length);
+    }
+    rows.push({ label: noun, cells });
+  }
+  await mkdir(join(root, 'demo'), { recursive: true });
+  const sheet = drawSheet({ title: 'A LoRA of ink drawings', columns: weights.map((weight) => (weight === 0 ? 'without' : `strength ${weight}`)), rows });
+  await writeFile(grid, await encodePng(sheet));
+}
+
+/** The style's pictures and captions, as metadata.csv lists them. */
+async function readStyle(): Promise<{ name: string; caption: string }[]> {
+  const [, ...lines] = (await readFile(join(styleFolder, 'metadata.csv'), 'utf8')).trim().split('\n');
+  return lines.map((line) => {
+    const [, name, caption] = /^([^,]+),"?(.*?)"?$/.exec(line) ?? [];
+    if (!name || !caption) throw new Error(`metadata.csv: file_name,caption wanted, not ${line}`);
+    return { name, caption };
+  });
+}

@@ -1,0 +1,12 @@
+import { baseFolder } from '@loraloom/emoji-base';
+
+/** The base that ships with the repository, as the local stack registers it. */
+export const emoji = {
+  folder: baseFolder,
+  name: 'emoji',
+  default_steps: 20,
+  default_guidance_scale: 3,
+  default_sampler: 'ddim',
+  license: 'Apache-2.0 AND MIT',
+  description: 'A small Stable Diffusion of emojis on coloured backgrounds, 128 × 128: "red apple, blue background"',
+} as const;

@@ -1,0 +1,120 @@
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { S3Client } from '@aws-sdk/client-s3';
+import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { getRequestListener } from '@hono/node-server';
+import { bucketKeys, createApp, hashApiKey } from '@loraloom/functions';
+import { keys, putRecord } from '@loraloom/jobs';
+import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
+import { sdkQueue } from '@loraloom/jobs/queue/sdk';
+import { type ModelDescription, registerModel } from './register-model.ts';
+import { startS3 } from './s3/server.ts';
+import { openSecrets } from './secrets.ts';
+import { startSqs } from './sqs/server.ts';
+import { startWorkerProcess } from './worker-process.ts';
+
+export interface StackOptions {
+  /** Where everything is kept. */
+  folder: string;
+  /** Port of the API; 0: any free one. */
+  port: number;
+  models: readonly (ModelDescription & { folder: string })[];
+  /** Seconds until a job of a worker that died is given to the next. */
+  visibilitySeconds?: number;
+}
+
+const bucketName = 'loraloom';
+const region = 'us-east-1';
+
+/** Starts S3, SQS, the API and a worker on this machine, all on loopback, over one data folder. */
+export async function startStack({ folder, port, models, visibilitySeconds = 30 }: StackOptions) {
+  await mkdir(folder, { recursive: true });
+  const secrets = await openSecrets(folder);
+  const { accessKeyId, secretAccessKey, pepper, apiKey } = secrets;
+  const credentials = { accessKeyId, secretAccessKey };
+  const closing: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const end of closing.splice(0).toReversed()) await end();
+  };
+  try {
+    const s3 = await startS3({ folder: join(folder, 's3'), credentials });
+    closing.push(() => s3.close());
+    const sqs = await startSqs({ folder: join(folder, 'sqs'), credentials });
+    closing.push(() => sqs.close());
+    s3.createBucket(bucketName);
+    const s3Client = new S3Client({ region, endpoint: s3.url, forcePathStyle: true, credentials });
+    const sqsClient = new SQSClient({ region, endpoint: sqs.url, credentials });
+    closing.push(async () => {
+      s3Client.destroy();
+      sqsClient.destroy();
+    });
+    const bucket = sdkBucket(s3Client, bucketName);
+    const trainings = await createQueue(sqsClient, 'trainings');
+    const images = await createQueue(sqsClient, 'images');
+    for (const { folder: modelFolder, ...description } of models) await registerModel(bucket, modelFolder, description);
+    const hash = await hashApiKey(pepper, apiKey);
+    if (!hash) throw new Error('the development key in secrets.json is not one of ours; delete that file');
+    await putRecord(bucket, keys.apiKey(hash), { tenant: 'local', key_id: 'development' });
+
+    const app = createApp({
+      bucket,
+      queues: { trainings: sdkQueue(sqsClient, trainings.url), images: sdkQueue(sqsClient, images.url) },
+      keys: bucketKeys(bucket),
+      pepper,
+      origins: [],
+      log: (line) => console.error(JSON.stringify(line)),
+    });
+    const server = createServer(getRequestListener(app.fetch));
+    const apiPort = await listen(server, port);
+    closing.push(() => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    });
+    const worker = startWorkerProcess(
+      {
+        AWS_REGION: region,
+        AWS_ACCESS_KEY_ID: accessKeyId,
+        AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        BUCKET: bucketName,
+        TRAININGS_QUEUE_URL: trainings.url,
+        IMAGES_QUEUE_URL: images.url,
+        DEAD_QUEUE_URLS: [trainings.deadUrl, images.deadUrl].join(','),
+        MODELS_DIR: join(folder, 'models'),
+        S3_ENDPOINT: s3.url,
+        SQS_ENDPOINT: sqs.url,
+        VISIBILITY_SECONDS: String(visibilitySeconds),
+      },
+      join(folder, 'worker.log'),
+    );
+    closing.push(() => worker.stop());
+    return { url: `http://127.0.0.1:${apiPort}`, apiKey, worker, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+export type Stack = Awaited<ReturnType<typeof startStack>>;
+
+/** A queue and its dead letters, made unless they are there. */
+async function createQueue(client: SQSClient, name: string): Promise<{ url: string; deadUrl: string }> {
+  const create = async (QueueName: string, Attributes: Record<string, string>) => {
+    const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName, Attributes }));
+    if (!QueueUrl) throw new Error(`queue ${QueueName} has no URL`);
+    return QueueUrl;
+  };
+  const deadUrl = await create(`${name}-dead`, { MessageRetentionPeriod: '1209600' });
+  const deadLetterTargetArn = `arn:aws:sqs:${region}:000000000000:${name}-dead`;
+  const url = await create(name, { RedrivePolicy: JSON.stringify({ deadLetterTargetArn, maxReceiveCount: 5 }) });
+  return { url, deadUrl };
+}
+
+function listen(server: ReturnType<typeof createServer>, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address ? address.port : port);
+    });
+  });
+}
