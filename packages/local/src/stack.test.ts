@@ -1,0 +1,72 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { connect, type Loraloom } from '@loraloom/client';
+import { decodePicture, encodePng } from '@loraloom/engine';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Stack, startStack } from './stack.ts';
+
+/*
+ * The programs themselves, over HTTP: the API, the embedded S3 and SQS, and the worker as a process of its own.
+ */
+
+const tiny = {
+  folder: fileURLToPath(new URL('../../engine/fixtures/sd-tiny/model', import.meta.url)),
+  name: 'tiny',
+  default_steps: 2,
+  default_guidance_scale: 2,
+  default_sampler: 'ddim',
+  license: 'MIT',
+  description: 'random weights',
+} as const;
+
+let folder: string;
+let stack: Stack;
+let api: Loraloom;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'loraloom-stack-'));
+  stack = await startStack({ folder, port: 0, models: [tiny], visibilitySeconds: 3 });
+  api = connect({ url: stack.url, apiKey: stack.apiKey });
+});
+afterAll(async () => {
+  await stack.close();
+  await rm(folder, { recursive: true });
+});
+
+async function uploads(): Promise<{ file_id: string; caption: string }[]> {
+  const files = [];
+  for (const shade of [3, 7]) {
+    const png = await encodePng({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 3).map((_, i) => (i * shade) % 256) });
+    const { id } = await api.uploadFile(new Uint8Array(png), { name: 'a.png', contentType: 'image/png' });
+    files.push({ file_id: id, caption: `pattern ${shade}` });
+  }
+  return files;
+}
+
+it('goes from uploads through a training to a picture', async () => {
+  expect((await api.listModels()).data.map(({ name }) => name)).toEqual(['tiny']);
+  const asked = await api.createTraining({ model: 'tiny', name: 'pattern', files: await uploads(), steps: 3, rank: 2, batch_size: 2 });
+  const training = await api.finish(asked);
+  expect(training).toMatchObject({ status: 'succeeded', attempts: 1, error: null });
+  const { url } = await api.getLora('pattern');
+  const weights = new Uint8Array(await (await fetch(url)).arrayBuffer());
+  expect(weights.length).toBe(training.output?.lora.size_bytes);
+  const image = await api.finish(await api.createImage({ model: 'tiny', prompt: 'a cat', loras: [{ name: 'pattern' }] }));
+  expect(image.status).toBe('succeeded');
+  const png = new Uint8Array(await (await fetch(image.output?.images[0]?.url ?? '')).arrayBuffer());
+  expect(await decodePicture(png)).toMatchObject({ width: 64, height: 64 });
+});
+
+it('finishes a training once whose worker is killed', async () => {
+  const { id } = await api.createTraining({ model: 'tiny', name: 'survivor', files: await uploads(), steps: 250, rank: 2, batch_size: 1 });
+  while ((await api.getTraining(id)).progress.step === 0) await sleep(50);
+  const pid = stack.worker.pid();
+  process.kill(pid ?? 0, 'SIGKILL');
+  const training = await api.finish(await api.getTraining(id));
+  expect(training).toMatchObject({ status: 'succeeded', attempts: 2, progress: { step: 250 } });
+  expect(stack.worker.pid()).not.toBe(pid);
+  expect((await api.listLoras()).data.filter(({ name }) => name === 'survivor')).toHaveLength(1);
+}, 60_000);
