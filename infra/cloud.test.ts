@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keys } from '@loraloom/jobs';
@@ -36,6 +37,11 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
   const queue = (name: string) =>
     `arn:aws:sqs:eu-central-1:123456789012:${z.string().parse(named('Queue', `${name}Queue`).name)}`;
   const object = (key: string) => `${bucket}/${key}`;
+
+  const taskOf = (name: string) => {
+    const [container] = containersSchema.parse(named('TaskDefinition', `${name}Task`).containerDefinitions);
+    return { container, environment: Object.fromEntries(container.environment.map(({ name, value }) => [name, value])) };
+  };
 
   beforeAll(async () => {
     const { evaluate } = await import('./testing/evaluate.ts');
@@ -152,7 +158,6 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
         deadLetterTargetArn: queue(`${name}Dead`),
         maxReceiveCount: 5,
       });
-      expect(live.visibilityTimeoutSeconds).toBe(300);
       const dead = named('Queue', `${name}DeadQueue`);
       expect(dead.messageRetentionSeconds).toBeGreaterThan(z.number().parse(live.messageRetentionSeconds));
     },
@@ -186,15 +191,34 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
   });
 
   test.each(['Trainings', 'Images'])('%s: a worker has a GPU, time to stop, and only its own queue to read', (name) => {
-    const task = named('TaskDefinition', `${name}Task`);
-    const [container] = containersSchema.parse(task.containerDefinitions);
+    const { container, environment } = taskOf(name);
     expect(container).toMatchObject({ resourceRequirements: [{ type: 'GPU', value: '1' }], stopTimeout: 110 });
-    const environment = Object.fromEntries(container.environment.map(({ name, value }) => [name, value]));
     expect(environment).toMatchObject({ QUEUES: name.toLowerCase(), EXECUTION_PROVIDER: 'cuda', AWS_REGION: 'eu-central-1' });
+    expect(environment.DEAD_QUEUE_URLS?.endsWith(z.string().parse(named('Queue', `${name}DeadQueue`).name))).toBe(true);
     // Whatever the container is given can be read by everyone who may look at a task definition.
     expect(Object.keys(environment).filter((key) => /SECRET|TOKEN|PEPPER|ACCESS_KEY/.test(key))).toEqual([]);
     expect(named('Service', `${name}Worker`)).toMatchObject({ desiredCount: 0, deploymentMinimumHealthyPercent: 0 });
     expect(named('Target', `${name}Workers`)).toMatchObject({ minCapacity: 0, maxCapacity: 8 });
+  });
+
+  test('the worker program starts with the environment it is given, knows all of it, and stops when told to', async () => {
+    const { environment } = taskOf('Images');
+    const main = join(root, 'gpu-worker/src/main.ts');
+    const source = readFileSync(main, 'utf8');
+    expect(Object.keys(environment).filter((key) => key !== 'NODE_ENV' && !source.includes(`  ${key}:`))).toEqual([]);
+
+    // A port where nobody listens, so that nothing leaves this machine.
+    const nowhere = { S3_ENDPOINT: 'http://127.0.0.1:1', SQS_ENDPOINT: 'http://127.0.0.1:1' };
+    const credentials = { AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' };
+    const worker = spawn(process.execPath, [main], { env: { ...environment, ...nowhere, ...credentials } });
+    const ended = once(worker, 'exit');
+    let printed = '';
+    for await (const chunk of worker.stdout.setEncoding('utf8')) {
+      printed += chunk;
+      if (printed.includes('worker started')) worker.kill('SIGTERM');
+    }
+    expect(JSON.parse(printed.split('\n')[0] ?? '')).toMatchObject({ message: 'worker started', queues: ['images'] });
+    expect((await ended)[0]).toBe(0);
   });
 
   test('machines come and go with the tasks, from none to at most one for each worker', () => {

@@ -12,8 +12,8 @@ function createQueue(name: string) {
     transform: { queue: { messageRetentionSeconds: 14 * daySeconds } },
   });
   const live = new sst.aws.Queue(name, {
-    // Workers extend it while they work: it is how long a job stands still when its worker dies.
-    visibilityTimeout: '5 minutes',
+    // For receivers that do not say how long; a worker says it, and prolongs it while it works.
+    visibilityTimeout: '1 minute',
     dlq: { queue: dead.arn, retry: 5 },
     transform: { queue: { messageRetentionSeconds: 7 * daySeconds, receiveWaitTimeSeconds: 20 } },
   });

@@ -80,6 +80,8 @@ function createWorker(queue: 'trainings' | 'images', { bucket, queues, gpu, imag
     TRAININGS_QUEUE_URL: queues.trainings.live.url,
     IMAGES_QUEUE_URL: queues.images.live.url,
     QUEUES: queue,
+    // Its own: the message that nobody could finish moves there when one of these workers asks for it once more.
+    DEAD_QUEUE_URLS: queues[queue].dead.url,
     MODELS_DIR: '/models',
     EXECUTION_PROVIDER: 'cuda',
   };
@@ -99,6 +101,7 @@ function createWorker(queue: 'trainings' | 'images', { bucket, queues, gpu, imag
         resourceRequirements: [{ type: 'GPU', value: '1' }],
         linuxParameters: { initProcessEnabled: true },
         stopTimeout: 110, // seconds, of the 120 that a reclaimed spot machine has left
+        healthCheck: { command: ['CMD', 'nvidia-smi', '-L'], interval: 60, timeout: 20, retries: 3, startPeriod: 60 },
         mountPoints: [{ sourceVolume: 'models', containerPath: '/models' }],
         environment: Object.entries(environment).map(([key, value]) => ({ name: key, value })),
         logConfiguration: {

@@ -1,6 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InputError } from '@loraloom/engine';
-import { AttemptLost, beginAttempt, isFinal, type JobError, type JobKind, type JobRecord, type JobStatus, NoSuchRecord, type Progress, updateAttempt } from '@loraloom/jobs';
+import {
+  AttemptLost,
+  beginAttempt,
+  isFinal,
+  type JobError,
+  type JobKind,
+  type JobRecord,
+  type JobStatus,
+  NoSuchRecord,
+  type Progress,
+  updateAttempt,
+} from '@loraloom/jobs';
 import { Failure } from './failure.ts';
 import type { Services } from './services.ts';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { encodePng, generate, type WeightedLora, version } from '@loraloom/engine';
+import { encodePng, generate, version, type WeightedLora } from '@loraloom/engine';
 import { type ImageRecord, images, keys } from '@loraloom/jobs';
 import { type Attempt, attempt } from './attempt.ts';
 import type { Loras } from './loras.ts';
@@ -15,11 +15,17 @@ export function imageHandler(services: Services, models: Models, loras: Loras) {
     attempt(services, images, job, stop, (begun) => makePictures(services, models, loras, begun));
 }
 
-async function makePictures({ bucket }: Services, models: Models, loras: Loras, { tenant, record, signal, report }: Attempt<ImageRecord>) {
+async function makePictures(
+  { bucket }: Services,
+  models: Models,
+  loras: Loras,
+  { tenant, record, signal, report }: Attempt<ImageRecord>,
+) {
   const { request, id } = record;
   const { pipeline, digest } = await models.open(request.model);
   const set: WeightedLora[] = [];
-  for (const [i, { name, weight }] of request.loras.entries()) set.push({ lora: await loras.find(tenant, name, `loras.${i}.name`), weight });
+  for (const [i, { name, weight }] of request.loras.entries())
+    set.push({ lora: await loras.find(tenant, name, `loras.${i}.name`), weight });
   const seeds = Array.from({ length: request.n }, (_, i) => (request.seed + i) % 2 ** 32);
   const made: NonNullable<ImageRecord['output']>['images'] = [];
   const batches = Math.ceil(request.n / batch);

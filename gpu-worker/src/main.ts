@@ -1,5 +1,5 @@
-import { join } from 'node:path';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
@@ -15,8 +15,14 @@ const Environment = z.object({
   TRAININGS_QUEUE_URL: z.url(),
   IMAGES_QUEUE_URL: z.url(),
   /** Dead-letter queues to empty as well; in the cloud another program does. */
-  DEAD_QUEUE_URLS: z.string().transform((list) => list.split(',')).optional(),
-  QUEUES: z.string().default('trainings,images').transform((list) => z.array(z.enum(['trainings', 'images'])).parse(list.split(','))),
+  DEAD_QUEUE_URLS: z
+    .string()
+    .transform((list) => list.split(','))
+    .optional(),
+  QUEUES: z
+    .string()
+    .default('trainings,images')
+    .transform((list) => z.array(z.enum(['trainings', 'images'])).parse(list.split(','))),
   MODELS_DIR: z.string().default(join(tmpdir(), 'loraloom-models')),
   S3_ENDPOINT: z.url().optional(),
   SQS_ENDPOINT: z.url().optional(),

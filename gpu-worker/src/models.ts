@@ -22,7 +22,8 @@ export function bucketModels({ bucket, modelsFolder, provider }: Pick<Services, 
   return {
     async open(name) {
       const model = await readModel(bucket, name);
-      if (!model) throw new Failure('unknown_model', `there is no base model ${name}; GET /v1/models lists those there are`, 'model');
+      if (!model)
+        throw new Failure('unknown_model', `there is no base model ${name}; GET /v1/models lists those there are`, 'model');
       const content = createHash('sha256').update(JSON.stringify(model.files)).digest('hex').slice(0, 32);
       const opening =
         opened.get(content) ??
@@ -43,7 +44,11 @@ export function bucketModels({ bucket, modelsFolder, provider }: Pick<Services, 
 }
 
 /** The folder of a model on this disk, made whole before it gets its name. */
-async function download({ bucket, modelsFolder }: Pick<Services, 'bucket' | 'modelsFolder'>, model: Model, content: string): Promise<string> {
+async function download(
+  { bucket, modelsFolder }: Pick<Services, 'bucket' | 'modelsFolder'>,
+  model: Model,
+  content: string,
+): Promise<string> {
   const folder = join(modelsFolder, content);
   if (await stat(folder).catch(() => undefined)) return folder;
   const temporary = `${folder}.${process.pid}.${Date.now()}`;

@@ -2,8 +2,28 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodePicture, type Example, InputError, type Lora, type Pipeline, readLora, resizeCover, trainLora, writeKohya } from '@loraloom/engine';
-import { type Bucket, createRecord, idTime, keys, loraRecordSchema, type LoraRecord, type TrainingRecord, trainings, updateRecord } from '@loraloom/jobs';
+import {
+  decodePicture,
+  type Example,
+  InputError,
+  type Lora,
+  type Pipeline,
+  readLora,
+  resizeCover,
+  trainLora,
+  writeKohya,
+} from '@loraloom/engine';
+import {
+  type Bucket,
+  createRecord,
+  idTime,
+  keys,
+  type LoraRecord,
+  loraRecordSchema,
+  type TrainingRecord,
+  trainings,
+  updateRecord,
+} from '@loraloom/jobs';
 import { type Attempt, attempt } from './attempt.ts';
 import { Failure } from './failure.ts';
 import type { Models } from './models.ts';
@@ -65,7 +85,10 @@ async function train({ bucket, log }: Services, models: Models, { tenant, record
     const stored = await publish({ bucket }, tenant, record, next.value, pipeline, digest);
     await bucket.delete(checkpointKey);
     return {
-      output: { lora: { name: request.name, lora_id: stored.lora_id, size_bytes: stored.size_bytes, sha256: stored.sha256 }, final_loss: finalLoss },
+      output: {
+        lora: { name: request.name, lora_id: stored.lora_id, size_bytes: stored.size_bytes, sha256: stored.sha256 },
+        final_loss: finalLoss,
+      },
       progress: { step: request.steps, total_steps: request.steps, loss: finalLoss, seconds_left: 0 },
     };
   } catch (error) {
@@ -138,7 +161,8 @@ async function publish(
   await bucket.put(key, bytes, { contentType: 'application/octet-stream' });
   const written = await bucket.getBytes(key);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  if (!written || createHash('sha256').update(written.bytes).digest('hex') !== sha256) throw new Error(`${key} reads back other than it was written`);
+  if (!written || createHash('sha256').update(written.bytes).digest('hex') !== sha256)
+    throw new Error(`${key} reads back other than it was written`);
   const record: LoraRecord = {
     name: request.name,
     object: 'lora',
@@ -155,7 +179,9 @@ async function publish(
   const recordKey = keys.loraRecord(tenant, request.name);
   if (!(await createRecord(bucket, recordKey, record))) {
     // A training that was asked for earlier does not replace the result of a later one.
-    await updateRecord(bucket, recordKey, loraRecordSchema, (other) => (other.training_id && idTime(other.training_id) > idTime(id) ? undefined : record));
+    await updateRecord(bucket, recordKey, loraRecordSchema, (other) =>
+      other.training_id && idTime(other.training_id) > idTime(id) ? undefined : record,
+    );
   }
   return record;
 }
@@ -171,7 +197,10 @@ async function encode(lora: Lora, metadata: Record<string, string>): Promise<Uin
       const half = back.modules.get(name);
       // Half precision keeps eleven bits, and alpha is folded into `up`.
       const near = (a: number, b: number) => Math.abs(a - b) <= 1e-3 * Math.abs(a) + 1e-7;
-      const same = half && down.every((value, i) => near(value, half.down[i] ?? Number.NaN)) && up.every((value, i) => near((value * alpha) / rank, half.up[i] ?? Number.NaN));
+      const same =
+        half &&
+        down.every((value, i) => near(value, half.down[i] ?? Number.NaN)) &&
+        up.every((value, i) => near((value * alpha) / rank, half.up[i] ?? Number.NaN));
       if (!same) throw new Error(`the file of the trained LoRA differs from what was trained at ${name}`);
     }
     return await readFile(path);

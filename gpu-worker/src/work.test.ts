@@ -12,8 +12,8 @@ import {
   createImage,
   createTraining,
   type ImageRequestInput,
-  images,
   imageRequestSchema,
+  images,
   isFinal,
   keys,
   putRecord,
@@ -102,8 +102,16 @@ async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
 }
 
 const finished = {
-  image: (id: string) => until(async () => (await readJob(services.bucket, images, tenant, id).then((job) => (job && isFinal(job.status) ? job : undefined)))),
-  training: (id: string) => until(async () => (await readJob(services.bucket, trainings, tenant, id).then((job) => (job && isFinal(job.status) ? job : undefined)))),
+  image: (id: string) =>
+    until(
+      async () =>
+        await readJob(services.bucket, images, tenant, id).then((job) => (job && isFinal(job.status) ? job : undefined)),
+    ),
+  training: (id: string) =>
+    until(
+      async () =>
+        await readJob(services.bucket, trainings, tenant, id).then((job) => (job && isFinal(job.status) ? job : undefined)),
+    ),
 };
 
 const askImage = (request: Partial<ImageRequestInput> = {}) =>
@@ -111,12 +119,18 @@ const askImage = (request: Partial<ImageRequestInput> = {}) =>
 
 async function upload(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const { id } = await createFile(services.bucket, tenant, { name: 'a.png', content_type: 'image/png', size_bytes: bytes.length, sha256 });
+  const { id } = await createFile(services.bucket, tenant, {
+    name: 'a.png',
+    content_type: 'image/png',
+    size_bytes: bytes.length,
+    sha256,
+  });
   await services.bucket.put(keys.fileContent(tenant, id), bytes);
   return id;
 }
 
-const picture = (shade: number) => encodePng({ width: 80, height: 64, data: new Uint8Array(80 * 64 * 3).map((_, i) => (i * shade) % 256) });
+const picture = (shade: number) =>
+  encodePng({ width: 80, height: 64, data: new Uint8Array(80 * 64 * 3).map((_, i) => (i * shade) % 256) });
 
 async function askTraining(request: Partial<TrainingRequestInput> = {}) {
   const files = request.files ?? [
@@ -136,7 +150,11 @@ it('makes pictures, and the same ones again', async () => {
   expect([first?.seed, second?.seed]).toEqual([1, 2]);
   expect(first?.sha256).not.toBe(second?.sha256);
   const png = await services.bucket.getBytes(first?.key ?? '');
-  expect(createHash('sha256').update(png?.bytes ?? '').digest('hex')).toBe(first?.sha256);
+  expect(
+    createHash('sha256')
+      .update(png?.bytes ?? '')
+      .digest('hex'),
+  ).toBe(first?.sha256);
   expect(await decodePicture(png?.bytes ?? new Uint8Array())).toMatchObject({ width: 64, height: 64 });
   expect(first?.receipt).toMatchObject({ model: 'tiny', seed: 1, steps: 2, sampler: 'ddim', loras: [] });
   const again = await finished.image((await askImage({ n: 2 })).id);
@@ -167,7 +185,11 @@ it('fails a training on a file that is no picture, once, and says which', async 
       { file_id: bad, caption: 'b' },
     ],
   });
-  expect(await finished.training(id)).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'not_a_picture', param: 'files.1.file_id', message: expect.stringContaining(bad) } });
+  expect(await finished.training(id)).toMatchObject({
+    status: 'failed',
+    attempts: 1,
+    error: { code: 'not_a_picture', param: 'files.1.file_id', message: expect.stringContaining(bad) },
+  });
 });
 
 it('makes a picture that is not square', async () => {
@@ -211,7 +233,9 @@ it('hands a training over when it is told to stop, and the next worker ends with
   expect(halved).toMatchObject({ status: 'succeeded', attempts: 2 });
   const weights = async (name: string, loraId = '') => {
     const bytes = (await services.bucket.getBytes(keys.loraWeights(tenant, name, loraId)))?.bytes ?? new Uint8Array();
-    return createHash('sha256').update(bytes.subarray(8 + Number(new DataView(bytes.buffer).getBigUint64(0, true)))).digest('hex');
+    return createHash('sha256')
+      .update(bytes.subarray(8 + Number(new DataView(bytes.buffer).getBigUint64(0, true))))
+      .digest('hex');
   };
   expect(await weights('halved', halved.output?.lora.lora_id)).toBe(await weights('whole', whole.output?.lora.lora_id));
 });

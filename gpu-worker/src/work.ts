@@ -42,7 +42,13 @@ async function consume(services: Services, name: QueueName, handler: Handler, st
   }
 }
 
-async function handle({ visibilitySeconds, log }: Services, queue: Queue, message: Received, handler: Handler, stop: AbortSignal): Promise<void> {
+async function handle(
+  { visibilitySeconds, log }: Services,
+  queue: Queue,
+  message: Received,
+  handler: Handler,
+  stop: AbortSignal,
+): Promise<void> {
   const job = parseMessage(message.body);
   if (!job) {
     log({ level: 'error', message: 'not a job message, dropped', body: message.body.slice(0, 200) });
@@ -50,7 +56,9 @@ async function handle({ visibilitySeconds, log }: Services, queue: Queue, messag
   }
   // While a job runs its message stays hidden; a worker that dies lets it reappear.
   const heartbeat = setInterval(() => {
-    queue.extend(message.receipt, visibilitySeconds).catch((error) => log({ level: 'warn', message: 'heartbeat failed', id: job.id, error: String(error) }));
+    queue
+      .extend(message.receipt, visibilitySeconds)
+      .catch((error) => log({ level: 'warn', message: 'heartbeat failed', id: job.id, error: String(error) }));
   }, visibilitySeconds * 300);
   try {
     await handler(job, stop);
@@ -58,7 +66,14 @@ async function handle({ visibilitySeconds, log }: Services, queue: Queue, messag
   } catch (error) {
     // Stopped: the message returns at once. Broken: after its visibility, and to the dead letters after a few times.
     if (stop.aborted) await queue.extend(message.receipt, 0);
-    else log({ level: 'error', message: 'job left to be tried again', id: job.id, attempt: message.receiveCount, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    else
+      log({
+        level: 'error',
+        message: 'job left to be tried again',
+        id: job.id,
+        attempt: message.receiveCount,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
   } finally {
     clearInterval(heartbeat);
   }

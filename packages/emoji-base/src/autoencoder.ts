@@ -1,5 +1,5 @@
-import { adamW, autoencoderObjective, randomFrom } from '@loraloom/engine';
 import { join } from 'node:path';
+import { adamW, autoencoderObjective, randomFrom } from '@loraloom/engine';
 import { resolution, vaeConfig, vaeShapes } from './architecture.ts';
 import { compose } from './compose.ts';
 import { iconNames, renderedIcons } from './icons.ts';
@@ -11,12 +11,16 @@ const batch = 8;
 const side = 64;
 
 /** Trains the autoencoder on every icon of the base sets over random colours. Yields once a step. */
-export async function* trainAutoencoder(folder: string, steps: number): AsyncGenerator<{ step: number; loss: number }, TrainingState> {
+export async function* trainAutoencoder(
+  folder: string,
+  steps: number,
+): AsyncGenerator<{ step: number; loss: number }, TrainingState> {
   const path = join(folder, 'vae.safetensors');
   const state = await loadState(path, initialParameters(vaeShapes(), randomFrom(1)));
   if (state.moments.step >= steps) return state;
   const icons: Uint8Array[] = [];
-  for (const set of ['noto', 'fluent-emoji-flat', 'fluent-emoji-high-contrast'] as const) icons.push(...(await renderedIcons(folder, set, iconNames(set), resolution)));
+  for (const set of ['noto', 'fluent-emoji-flat', 'fluent-emoji-high-contrast'] as const)
+    icons.push(...(await renderedIcons(folder, set, iconNames(set), resolution)));
   const objective = await autoencoderObjective(vaeConfig, state.parameters, batch, side, 1e-5);
   const pixels = 3 * side * side;
   const latent = side / 8;
@@ -29,7 +33,17 @@ export async function* trainAutoencoder(folder: string, steps: number): AsyncGen
       const colour = [random.uniform() * 255, random.uniform() * 255, random.uniform() * 255] as const;
       const shift = () => random.integer(13) - 6;
       const window = { left: random.integer(resolution - side + 1), top: random.integer(resolution - side + 1), side };
-      if (icon) pictures.set(compose(icon, resolution, colour, { flip: random.uniform() < 0.5, right: shift(), down: shift(), scale: 0.7 + 0.3 * random.uniform() }, window), i * pixels);
+      if (icon)
+        pictures.set(
+          compose(
+            icon,
+            resolution,
+            colour,
+            { flip: random.uniform() < 0.5, right: shift(), down: shift(), scale: 0.7 + 0.3 * random.uniform() },
+            window,
+          ),
+          i * pixels,
+        );
     }
     const noise = random.fillNormal(new Float32Array(batch * 4 * latent * latent));
     const { loss, gradients } = await objective.evaluate(state.parameters, {
@@ -40,7 +54,8 @@ export async function* trainAutoencoder(folder: string, steps: number): AsyncGen
     const learningRate = 6e-4 * Math.min(1, (state.moments.step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * t)));
     state.moments = adamW(state.parameters.values, gradients, state.moments, { learningRate, beta2: 0.99, weightDecay: 1e-4 });
     const decay = Math.min(0.995, state.moments.step / (state.moments.step + 20));
-    for (let i = 0; i < state.average.length; i++) state.average[i] = decay * (state.average[i] ?? 0) + (1 - decay) * (state.parameters.values[i] ?? 0);
+    for (let i = 0; i < state.average.length; i++)
+      state.average[i] = decay * (state.average[i] ?? 0) + (1 - decay) * (state.parameters.values[i] ?? 0);
     yield { step: state.moments.step, loss };
     if (Date.now() - saved > 60_000 || state.moments.step === steps) {
       await saveState(path, state);

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { addNoise, adamW, denoiserObjective, openSchedule, type Pipeline, randomFrom, snr, target } from '@loraloom/engine';
+import { adamW, addNoise, denoiserObjective, openSchedule, type Pipeline, randomFrom, snr, target } from '@loraloom/engine';
 import { latentSize, resolution, schedulerConfig, textShapes, unetShapes } from './architecture.ts';
 import { initialParameters } from './initial.ts';
 import { dataset, randomPlacement } from './pictures.ts';
 import { loadState, saveState, type TrainingState } from './state.ts';
 
-const batch = 16;
+const batch = 8;
 /** Each picture is encoded this often, each time placed a little differently. */
 const placements = 3;
 const latentLength = 4 * latentSize * latentSize;
@@ -34,7 +34,9 @@ export async function* trainDenoiser(
   const latents: Float32Array[] = [];
   for (const [i, example] of examples.entries()) {
     for (let j = 0; j < placements; j++) {
-      const { mean } = await encoder.run({ pictures: { data: example.planes(randomPlacement(randomFrom(4, i, j))), dims: [1, 3, resolution, resolution] } });
+      const { mean } = await encoder.run({
+        pictures: { data: example.planes(randomPlacement(randomFrom(4, i, j))), dims: [1, 3, resolution, resolution] },
+      });
       latents.push(mean.map((value) => value * model.vae.scaling_factor));
     }
   }
@@ -71,10 +73,11 @@ export async function* trainDenoiser(
       ids: { data: captions, dims: [batch, 77] },
     });
     const remaining = 1 - state.moments.step / steps;
-    const learningRate = 1e-3 * Math.min(1, (state.moments.step + 1) / 100) * (0.1 + 0.9 * remaining);
+    const learningRate = 6e-4 * Math.min(1, (state.moments.step + 1) / 100) * (0.1 + 0.9 * remaining);
     state.moments = adamW(state.parameters.values, gradients, state.moments, { learningRate, beta2: 0.99, weightDecay: 1e-3 });
     const decay = Math.min(0.998, state.moments.step / (state.moments.step + 20));
-    for (let i = 0; i < state.average.length; i++) state.average[i] = decay * (state.average[i] ?? 0) + (1 - decay) * (state.parameters.values[i] ?? 0);
+    for (let i = 0; i < state.average.length; i++)
+      state.average[i] = decay * (state.average[i] ?? 0) + (1 - decay) * (state.parameters.values[i] ?? 0);
     if (Date.now() - saved > 120_000 || state.moments.step === steps) {
       await saveState(path, state);
       saved = Date.now();

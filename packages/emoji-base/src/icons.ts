@@ -26,7 +26,8 @@ function iconFile(set: IconSet): IconFile {
 }
 
 /** Names of a set's icons, without the variants by skin tone. */
-export const iconNames = (set: IconSet): string[] => Object.keys(iconFile(set).icons).filter((name) => !/skin-tone|(light|medium|dark)-skin/.test(name));
+export const iconNames = (set: IconSet): string[] =>
+  Object.keys(iconFile(set).icons).filter((name) => !/skin-tone|(light|medium|dark)-skin/.test(name));
 
 /** The square of an icon that is shown, in parts of its width. */
 interface Frame {
@@ -36,7 +37,12 @@ interface Frame {
 }
 
 /** One icon as straight (not premultiplied) RGBA bytes, `size × size`. */
-export async function renderIcon(set: IconSet, name: string, size: number, { left, top, side }: Frame = { left: 0, top: 0, side: 1 }): Promise<Uint8Array> {
+export async function renderIcon(
+  set: IconSet,
+  name: string,
+  size: number,
+  { left, top, side }: Frame = { left: 0, top: 0, side: 1 },
+): Promise<Uint8Array> {
   const file = iconFile(set);
   const icon = file.icons[name];
   if (!icon) throw new Error(`${set} has no icon ${name}`);
@@ -73,12 +79,22 @@ export function renderedIcons(folder: string, set: IconSet, names: readonly stri
 }
 
 /** Icons of several sets as `renderFitted` gives them, kept likewise. */
-export function fittedIcons(folder: string, icons: readonly { set: IconSet; name: string }[], size: number): Promise<Uint8Array[]> {
+export function fittedIcons(
+  folder: string,
+  icons: readonly { set: IconSet; name: string }[],
+  size: number,
+): Promise<Uint8Array[]> {
   return kept(folder, `fitted-${size}`, icons, size, ({ set, name }) => renderFitted(set, name, size));
 }
 
 /** The file is named for what is in it, so a changed list is rendered anew. */
-async function kept<T>(folder: string, name: string, items: readonly T[], size: number, render: (item: T) => Promise<Uint8Array>): Promise<Uint8Array[]> {
+async function kept<T>(
+  folder: string,
+  name: string,
+  items: readonly T[],
+  size: number,
+  render: (item: T) => Promise<Uint8Array>,
+): Promise<Uint8Array[]> {
   const digest = createHash('sha256').update(JSON.stringify(items)).digest('hex').slice(0, 12);
   const path = join(folder, `${name}-${digest}.rgba`);
   const each = size * size * 4;

@@ -11,7 +11,8 @@ export function initialParameters(shapes: readonly Shape[], random: { normal(): 
   const fans = new Map(shapes.map(([name, dims]) => [name.replace(/\.weight$/, ''), dims.slice(1).reduce((a, b) => a * b, 1)]));
   return parameters(shapes, ({ name, dims }) => {
     const size = dims.reduce((a, b) => a * b, 1);
-    if (/embedding\.weight$/.test(name) && dims.length === 2) return Float32Array.from({ length: size }, () => random.normal() * 0.02);
+    if (/embedding\.weight$/.test(name) && dims.length === 2)
+      return Float32Array.from({ length: size }, () => random.normal() * 0.02);
     if (/norm[^.]*\.(weight|bias)$/.test(name)) return new Float32Array(size).fill(name.endsWith('weight') ? 1 : 0);
     if (/(conv2|proj_out|unet\.conv_out)\.(weight|bias)$/.test(name)) return new Float32Array(size);
     const bound = 1 / Math.sqrt(fans.get(name.replace(/\.(weight|bias)$/, '')) || 1);

@@ -1,5 +1,5 @@
-import { decodeSafetensors, type Parameters, adamWState, type AdamWState, writeSafetensors } from '@loraloom/engine';
 import { readFile } from 'node:fs/promises';
+import { type AdamWState, adamWState, decodeSafetensors, type Parameters, writeSafetensors } from '@loraloom/engine';
 
 /** All that a run needs to go on where it stopped; batches are drawn from the step's number, so no random state is kept. */
 export interface TrainingState {
@@ -19,7 +19,9 @@ export const freshState = (parameters: Parameters): TrainingState => ({
 export function saveState(path: string, { parameters, average, moments }: TrainingState): Promise<void> {
   const stored = (data: Float32Array) => ({ dtype: 'F32' as const, shape: [data.length], data });
   const tensors = { values: parameters.values, average, first: moments.first, second: moments.second };
-  return writeSafetensors(path, new Map(Object.entries(tensors).map(([name, data]) => [name, stored(data)])), { step: String(moments.step) });
+  return writeSafetensors(path, new Map(Object.entries(tensors).map(([name, data]) => [name, stored(data)])), {
+    step: String(moments.step),
+  });
 }
 
 /** The saved state, or a fresh one where there is none; `initial` gives the layout. */
@@ -29,7 +31,8 @@ export async function loadState(path: string, initial: Parameters): Promise<Trai
   const { tensors, metadata } = decodeSafetensors(bytes, path);
   const read = (name: string) => {
     const data = tensors.get(name)?.data;
-    if (data?.length !== initial.values.length) throw new Error(`${path}: ${name} does not fit this model; delete the file to begin again`);
+    if (data?.length !== initial.values.length)
+      throw new Error(`${path}: ${name} does not fit this model; delete the file to begin again`);
     return data;
   };
   return {

@@ -60,7 +60,10 @@ const trained = { ...state.parameters, values: state.average };
 // The UNet works on latents of deviation one; diffusers keeps the factor in the autoencoder's configuration.
 await writeAutoencoder(model, trained, 1);
 
-const start = await loadState(join(folder, 'denoiser.safetensors'), initialParameters(denoiserShapes(vocabulary.size), randomFrom(3)));
+const start = await loadState(
+  join(folder, 'denoiser.safetensors'),
+  initialParameters(denoiserShapes(vocabulary.size), randomFrom(3)),
+);
 await writeDenoiser(model, start.parameters, vocabulary);
 const unscaled = await openPipeline(model);
 const deviation = await latentDeviation(unscaled, folder);
@@ -71,7 +74,8 @@ const pipeline = await openPipeline(model);
 const denoiser = progress('denoiser', denoiserSteps);
 for await (const { step, loss, state: current } of trainDenoiser(pipeline, vocabulary.size, folder, denoiserSteps)) {
   denoiser(step, loss);
-  if (step % publishEvery === 0 || step === denoiserSteps) await writeDenoiser(model, { ...current.parameters, values: current.average }, vocabulary);
+  if (step % publishEvery === 0 || step === denoiserSteps)
+    await writeDenoiser(model, { ...current.parameters, values: current.average }, vocabulary);
 }
 await pipeline.close();
 console.log(`The model lies in ${model}`);

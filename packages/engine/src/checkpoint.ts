@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { InputError } from './error.ts';
 import { readHeader } from './files/safetensors.ts';
 import type { DType, Graph, Tensor } from './graph/tensor.ts';
@@ -42,7 +42,10 @@ export function arrange<T>(schema: z.ZodType<T>, weights: ReadonlyMap<string, Te
   const parsed = schema.safeParse(plain(root));
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.slice(0, 5).map((issue) => `${issue.path.join('.') || 'top level'}: ${issue.message}`);
-  throw new InputError('bad_checkpoint', `${model} does not have the weights of the model that its config.json describes: ${issues.join('; ')}`);
+  throw new InputError(
+    'bad_checkpoint',
+    `${model} does not have the weights of the model that its config.json describes: ${issues.join('; ')}`,
+  );
 }
 
 type Branch = Map<string, Branch | Tensor>;

@@ -18,7 +18,12 @@ beforeAll(async () => {
 });
 afterAll(() => pipeline.close());
 
-const prompt = (text: string, seed: number, loras: Prompt['loras'] = []): Prompt => ({ prompt: text, negativePrompt: '', seed, loras });
+const prompt = (text: string, seed: number, loras: Prompt['loras'] = []): Prompt => ({
+  prompt: text,
+  negativePrompt: '',
+  seed,
+  loras,
+});
 
 async function pictures(prompts: Prompt[], options: Partial<Generation> = {}): Promise<Picture[]> {
   const run = generate(pipeline, { prompts, width: 64, height: 64, steps: 4, guidanceScale: 4, sampler: 'ddim', ...options });
@@ -41,7 +46,8 @@ it('gives each picture of a batch, each with its own LoRAs, what it gives the pi
     ]),
   ];
   const together = await pictures(prompts);
-  for (const [i, alone] of prompts.entries()) expect(largestDifference((await pictures([alone]))[0], together[i])).toBeLessThanOrEqual(1);
+  for (const [i, alone] of prompts.entries())
+    expect(largestDifference((await pictures([alone]))[0], together[i])).toBeLessThanOrEqual(1);
   // The LoRAs do something, or the comparison would prove nothing.
   expect(largestDifference((await pictures([prompt('a red sofa', 8)]))[0], together[1])).toBeGreaterThan(3);
 });
@@ -53,7 +59,14 @@ it('gives the same picture for the same seed, and another for another', async ()
 });
 
 it('makes pictures that are not square, without guidance, in steps that it reports', async () => {
-  const run = generate(pipeline, { prompts: [prompt('a cat', 1)], width: 96, height: 32, steps: 2, guidanceScale: 1, sampler: 'euler' });
+  const run = generate(pipeline, {
+    prompts: [prompt('a cat', 1)],
+    width: 96,
+    height: 32,
+    steps: 2,
+    guidanceScale: 1,
+    sampler: 'euler',
+  });
   expect((await run.next()).value).toEqual({ step: 1, steps: 2 });
   expect((await run.next()).value).toEqual({ step: 2, steps: 2 });
   const { done, value } = await run.next();
@@ -61,25 +74,40 @@ it('makes pictures that are not square, without guidance, in steps that it repor
 });
 
 it('ignores a negative prompt where guidance is 1', async () => {
-  const [a, b] = await pictures([prompt('a cat', 1), { ...prompt('a cat', 1), negativePrompt: 'a cat on a sofa' }], { guidanceScale: 1 });
+  const [a, b] = await pictures([prompt('a cat', 1), { ...prompt('a cat', 1), negativePrompt: 'a cat on a sofa' }], {
+    guidanceScale: 1,
+  });
   expect(largestDifference(a, b)).toBeLessThanOrEqual(1);
 });
 
 it('refuses sizes that the model cannot make', async () => {
-  await expect(pictures([prompt('a cat', 1)], { width: 60 })).rejects.toMatchObject({ code: 'bad_size', message: expect.stringContaining('multiples of 8') });
+  await expect(pictures([prompt('a cat', 1)], { width: 60 })).rejects.toMatchObject({
+    code: 'bad_size',
+    message: expect.stringContaining('multiples of 8'),
+  });
 });
 
 it('refuses a LoRA of another base, by layer', async () => {
   const half = { down: new Float32Array(768), up: new Float32Array(320), rank: 1, inFeatures: 768, outFeatures: 320, alpha: 1 };
   const module = 'unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k';
   const use = (lora: Lora) => pictures([prompt('a cat', 1, [{ lora, weight: 1 }])]);
-  await expect(use(loraFrom(new Map([[module, half]])))).rejects.toMatchObject({ code: 'lora_mismatch', message: expect.stringContaining('768 → 320') });
-  await expect(use(loraFrom(new Map([['unet.elsewhere', half]])))).rejects.toMatchObject({ code: 'lora_mismatch', message: expect.stringContaining('unet.elsewhere') });
+  await expect(use(loraFrom(new Map([[module, half]])))).rejects.toMatchObject({
+    code: 'lora_mismatch',
+    message: expect.stringContaining('768 → 320'),
+  });
+  await expect(use(loraFrom(new Map([['unet.elsewhere', half]])))).rejects.toMatchObject({
+    code: 'lora_mismatch',
+    message: expect.stringContaining('unet.elsewhere'),
+  });
 });
 
 it('stops between steps when asked to', async () => {
   const stop = new AbortController();
-  const run = generate(pipeline, { prompts: [prompt('a cat', 1)], width: 64, height: 64, steps: 4, guidanceScale: 1, sampler: 'ddim' }, stop.signal);
+  const run = generate(
+    pipeline,
+    { prompts: [prompt('a cat', 1)], width: 64, height: 64, steps: 4, guidanceScale: 1, sampler: 'ddim' },
+    stop.signal,
+  );
   await run.next();
   stop.abort();
   await expect(run.next()).rejects.toThrow('aborted');

@@ -3,7 +3,7 @@ import { type Pipeline, tokens } from './families/pipeline.ts';
 import { checkFits, packLoras, type WeightedLora } from './lora.ts';
 import type { Picture } from './pixels.ts';
 import { randomFrom } from './random.ts';
-import { type SampleState, type SamplerName, samplers } from './samplers/index.ts';
+import { type SamplerName, type SampleState, samplers } from './samplers/index.ts';
 
 /** What one picture is made from. */
 export interface Prompt {
@@ -37,7 +37,10 @@ export async function* generate(
   const { prompts, width, height } = generation;
   const { multiple, latentFactor } = pipeline;
   if (width % multiple !== 0 || height % multiple !== 0) {
-    throw new InputError('bad_size', `${width} × ${height}: this model makes pictures whose sides are multiples of ${multiple} pixels`);
+    throw new InputError(
+      'bad_size',
+      `${width} × ${height}: this model makes pictures whose sides are multiples of ${multiple} pixels`,
+    );
   }
   const size = (4 * width * height) / latentFactor ** 2;
   const noises = prompts.map(({ seed }) => randomFrom(seed).fillNormal(new Float32Array(size)));
@@ -60,7 +63,10 @@ export async function* denoise(
   const guided = guidanceScale !== 1;
   const places = guided ? [...prompts.map((prompt) => ({ ...prompt, prompt: prompt.negativePrompt })), ...prompts] : prompts;
   const sets = places.map(({ loras }) => loras);
-  const ids = tokens({ model, programs, schedule, ...pipeline }, places.map(({ prompt }) => prompt));
+  const ids = tokens(
+    { model, programs, schedule, ...pipeline },
+    places.map(({ prompt }) => prompt),
+  );
   const { features } = await text.run({ ids, ...packLoras(text.layers, sets) });
   const context = { data: features, dims: [places.length, 77, model.unet.cross_attention_dim] };
   const loras = packLoras(unet.layers, sets);
@@ -87,30 +93,42 @@ export async function* denoise(
   }
   const latents = states.map((state) => state.latents);
   if (!latents.every((values) => values.every(Number.isFinite))) {
-    throw new InputError('not_finite', 'the model gave values that are not numbers; a lower LoRA weight or guidance scale may help');
+    throw new InputError(
+      'not_finite',
+      'the model gave values that are not numbers; a lower LoRA weight or guidance scale may help',
+    );
   }
   return latents;
 }
 
 /** Latents `[4, h, w]`, as the UNet has them, to pictures. */
-export async function decodeLatents({ model, programs, latentFactor }: Pipeline, latents: readonly Float32Array[], width: number, height: number): Promise<Picture[]> {
+export async function decodeLatents(
+  { model, programs, latentFactor }: Pipeline,
+  latents: readonly Float32Array[],
+  width: number,
+  height: number,
+): Promise<Picture[]> {
   const decoder = await programs.decoder();
   const pictures: Picture[] = [];
   // One at a time: the decoder needs far more memory than a step of the UNet, and gains nothing from a batch.
   for (const scaled of latents) {
     const data = scaled.map((value) => value / model.vae.scaling_factor);
-    const { pictures: planes } = await decoder.run({ latents: { data, dims: [1, 4, height / latentFactor, width / latentFactor] } });
+    const { pictures: planes } = await decoder.run({
+      latents: { data, dims: [1, 4, height / latentFactor, width / latentFactor] },
+    });
     const pixels = new Uint8Array(3 * width * height);
     const plane = width * height;
     for (let i = 0; i < plane; i++) {
-      for (let c = 0; c < 3; c++) pixels[3 * i + c] = Math.round(Math.min(255, Math.max(0, ((planes[c * plane + i] ?? 0) + 1) * 127.5)));
+      for (let c = 0; c < 3; c++)
+        pixels[3 * i + c] = Math.round(Math.min(255, Math.max(0, ((planes[c * plane + i] ?? 0) + 1) * 127.5)));
     }
     pictures.push({ width, height, data: pixels });
   }
   return pictures;
 }
 
-const guide = (negative: Float32Array, positive: Float32Array, scale: number) => positive.map((value, i) => (negative[i] ?? 0) + scale * (value - (negative[i] ?? 0)));
+const guide = (negative: Float32Array, positive: Float32Array, scale: number) =>
+  positive.map((value, i) => (negative[i] ?? 0) + scale * (value - (negative[i] ?? 0)));
 
 function join(arrays: readonly Float32Array[]): Float32Array {
   const length = arrays[0]?.length ?? 0;

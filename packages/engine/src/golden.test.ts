@@ -15,7 +15,12 @@ import { loraObjective } from './train.ts';
  */
 
 const fixtures = fileURLToPath(new URL('../fixtures/sd-tiny/', import.meta.url));
-const prompts = ['a photo of a cat on a red sofa', 'INK wash   painting of mountains, 水墨 "quoted" café!!', '', 'sneakers '.repeat(90)];
+const prompts = [
+  'a photo of a cat on a red sofa',
+  'INK wash   painting of mountains, 水墨 "quoted" café!!',
+  '',
+  'sneakers '.repeat(90),
+];
 
 let pipeline: Pipeline;
 let golden: (name: string) => Numbers & { data: Float32Array };
@@ -51,7 +56,11 @@ const textFeatures = async (texts: readonly string[], set: readonly WeightedLora
 
 const noisePrediction = async (context: Float32Array, set: readonly WeightedLora[] = []) => {
   const unet = await pipeline.programs.unet();
-  const inputs = { sample: golden('unet.sample'), timesteps: golden('unet.timestep'), context: { data: context, dims: [3, 77, 32] } };
+  const inputs = {
+    sample: golden('unet.sample'),
+    timesteps: golden('unet.timestep'),
+    context: { data: context, dims: [3, 77, 32] },
+  };
   return (await unet.run({ ...inputs, ...packLoras(unet.layers, [set]) })).prediction;
 };
 
@@ -88,7 +97,9 @@ describe('against PyTorch', () => {
 
   it('predicts noise, a timestep for each picture, at any size', async () => {
     const features = golden('text.last_hidden_state').data;
-    expect(relativeError(await noisePrediction(features.subarray(0, 3 * 77 * 32)), golden('unet.noise_pred').data)).toBeLessThan(1e-4);
+    expect(relativeError(await noisePrediction(features.subarray(0, 3 * 77 * 32)), golden('unet.noise_pred').data)).toBeLessThan(
+      1e-4,
+    );
     const unet = await pipeline.programs.unet();
     const { prediction } = await unet.run({
       sample: golden('unet.sample_wide'),
@@ -116,7 +127,9 @@ describe('against PyTorch', () => {
     const latents = golden('sample.ddim.latents').data;
     const [picture] = await decodeLatents(pipeline, [latents.subarray(0, 1024)], 64, 64);
     const planes = golden('sample.ddim.image').data;
-    const wanted = Array.from({ length: 3 * 64 * 64 }, (_, i) => Math.min(255, Math.max(0, ((planes[(i % 3) * 4096 + Math.floor(i / 3)] ?? 0) + 1) * 127.5)));
+    const wanted = Array.from({ length: 3 * 64 * 64 }, (_, i) =>
+      Math.min(255, Math.max(0, ((planes[(i % 3) * 4096 + Math.floor(i / 3)] ?? 0) + 1) * 127.5)),
+    );
     expect(Math.max(...wanted.map((value, i) => Math.abs(value - (picture?.data[i] ?? Number.NaN))))).toBeLessThan(0.51);
   });
 
@@ -131,7 +144,9 @@ describe('against PyTorch', () => {
     ];
     const features = await textFeatures(prompts, set);
     expect(relativeError(features, golden(`lora.${name}.text`).data)).toBeLessThan(1e-3);
-    expect(relativeError(await noisePrediction(features.subarray(0, 3 * 77 * 32), set), golden(`lora.${name}.noise_pred`).data)).toBeLessThan(1e-3);
+    expect(
+      relativeError(await noisePrediction(features.subarray(0, 3 * 77 * 32), set), golden(`lora.${name}.noise_pred`).data),
+    ).toBeLessThan(1e-3);
     expect(relativeError(joined(await finalLatents('ddim', set)), golden(`lora.${name}.ddim_latents`).data)).toBeLessThan(1e-3);
   });
 
@@ -153,10 +168,21 @@ describe('against PyTorch', () => {
       const noise = golden(`train.${i}.noise`);
       const timesteps = golden(`train.${i}.timesteps`);
       const rows = [0, 1].map((row) =>
-        addNoise(pipeline.schedule, latents.subarray(row * 1024, (row + 1) * 1024), noise.data.subarray(row * 1024, (row + 1) * 1024), timesteps.data[row] ?? -1),
+        addNoise(
+          pipeline.schedule,
+          latents.subarray(row * 1024, (row + 1) * 1024),
+          noise.data.subarray(row * 1024, (row + 1) * 1024),
+          timesteps.data[row] ?? -1,
+        ),
       );
       const sample = { data: joined(rows), dims: [2, 4, 16, 16] };
-      const { loss, gradients } = await evaluate(trained, { sample, target: noise, timesteps, context, weight: { data: Float32Array.of(1, 1), dims: [2] } });
+      const { loss, gradients } = await evaluate(trained, {
+        sample,
+        target: noise,
+        timesteps,
+        context,
+        weight: { data: Float32Array.of(1, 1), dims: [2] },
+      });
       const want = golden(`train.${i}.loss`).data[0] ?? Number.NaN;
       expect(Math.abs(loss - want) / want).toBeLessThan(1e-4);
       if (i === 0) {

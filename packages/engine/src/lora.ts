@@ -1,7 +1,7 @@
 import { InputError } from './error.ts';
 import type { AdaptedLayer } from './families/model.ts';
-import type { Numbers } from './graph/compile.ts';
 import type { Lora } from './files/lora.ts';
+import type { Numbers } from './graph/compile.ts';
 
 /** A LoRA and how strongly it counts; 1 is as trained, negative weights push away from it. */
 export interface WeightedLora {
@@ -17,10 +17,17 @@ export function checkFits(layers: readonly AdaptedLayer[], { modules }: Lora): v
   const byName = new Map(layers.map((layer) => [layer.module, layer]));
   for (const [name, { inFeatures, outFeatures }] of modules) {
     const layer = byName.get(name);
-    if (!layer) throw new InputError('lora_mismatch', `the LoRA adapts ${name}, which the base model does not have: a LoRA made for this base wanted`);
+    if (!layer)
+      throw new InputError(
+        'lora_mismatch',
+        `the LoRA adapts ${name}, which the base model does not have: a LoRA made for this base wanted`,
+      );
     if (layer.inFeatures === inFeatures && layer.outFeatures === outFeatures) continue;
     const [got, want] = [`${inFeatures} → ${outFeatures}`, `${layer.inFeatures} → ${layer.outFeatures}`];
-    throw new InputError('lora_mismatch', `the LoRA's ${name} maps ${got} features, the base model's ${want}: a LoRA made for this base wanted`);
+    throw new InputError(
+      'lora_mismatch',
+      `the LoRA's ${name} maps ${got} features, the base model's ${want}: a LoRA made for this base wanted`,
+    );
   }
 }
 
@@ -31,11 +38,18 @@ export function checkFits(layers: readonly AdaptedLayer[], { modules }: Lora): v
  */
 export function packLoras(layers: readonly AdaptedLayer[], sets: readonly (readonly WeightedLora[])[]): Record<string, Numbers> {
   const [first = []] = sets;
-  const shared = sets.every((set) => set.length === first.length && set.every(({ lora, weight }, i) => lora === first[i]?.lora && weight === first[i]?.weight));
+  const shared = sets.every(
+    (set) =>
+      set.length === first.length && set.every(({ lora, weight }, i) => lora === first[i]?.lora && weight === first[i]?.weight),
+  );
   const distinct = shared ? [first] : sets;
   const inputs: Record<string, Numbers> = {};
   for (const { module, inFeatures, outFeatures } of layers) {
-    const parts = distinct.map((set) => set.flatMap(({ lora, weight }) => ({ weight, half: lora.modules.get(module) })).filter(({ half, weight }) => half && weight !== 0));
+    const parts = distinct.map((set) =>
+      set
+        .flatMap(({ lora, weight }) => ({ weight, half: lora.modules.get(module) }))
+        .filter(({ half, weight }) => half && weight !== 0),
+    );
     // At least one row, of zeros: onnxruntime 1.30's fused product over an empty dimension leaves all but the first picture unwritten.
     const rank = Math.max(1, ...parts.map((set) => set.reduce((sum, { half }) => sum + (half?.rank ?? 0), 0)));
     const down = new Float32Array(distinct.length * rank * inFeatures);

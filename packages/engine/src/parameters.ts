@@ -1,7 +1,7 @@
+import type { Numbers } from './graph/compile.ts';
 import { compile } from './graph/compile.ts';
 import { gradient } from './graph/gradient.ts';
 import type { Graph, Tensor } from './graph/tensor.ts';
-import type { Numbers } from './graph/compile.ts';
 
 /** Trained values, one after the other in one array, so that an optimizer is one loop and a checkpoint one copy. */
 export interface Parameters {
@@ -20,9 +20,16 @@ export interface Slot {
 const total = (dims: readonly number[]) => dims.reduce((product, dim) => product * dim, 1);
 
 /** Lays out named parameters and fills each with `initial`. */
-export function parameters(shapes: Iterable<readonly [name: string, dims: readonly number[]]>, initial: (slot: Slot) => ArrayLike<number>): Parameters {
+export function parameters(
+  shapes: Iterable<readonly [name: string, dims: readonly number[]]>,
+  initial: (slot: Slot) => ArrayLike<number>,
+): Parameters {
   let end = 0;
-  const layout = [...shapes].map(([name, dims]) => ({ name, dims, begin: end, end: (end += total(dims)) }));
+  const layout = [...shapes].map(([name, dims]) => {
+    const begin = end;
+    end += total(dims);
+    return { name, dims, begin, end };
+  });
   const values = new Float32Array(end);
   for (const slot of layout) values.set(initial(slot), slot.begin);
   return { values, layout };

@@ -19,7 +19,13 @@ const below = (prefix: string, inputs: ReadonlyMap<string, Tensor>) =>
  * error of the differences between neighbours (which keeps edges sharp), and the divergence of the latents from a normal distribution (arXiv 1312.6114) weighted by `divergence`.
  * Inputs: `pictures` `[batch, 3, size, size]` in −1 … 1, `noise` `[batch, 4, size / factor, size / factor]`.
  */
-export async function autoencoderObjective(config: VaeConfig, parameters: Parameters, batch: number, size: number, divergence: number): Promise<Objective> {
+export async function autoencoderObjective(
+  config: VaeConfig,
+  parameters: Parameters,
+  batch: number,
+  size: number,
+  divergence: number,
+): Promise<Objective> {
   const graph = new Graph();
   const inputs = parameterInputs(graph, parameters);
   const weights = arrange(Vae, inputs, 'the autoencoder');
@@ -29,7 +35,14 @@ export async function autoencoderObjective(config: VaeConfig, parameters: Parame
   const decoded = decode(weights, config, mean.add(logVariance.mul(0.5).exp().mul(noise)));
   const error = decoded.sub(pictures);
   const average = (x: Tensor) => x.mean([0, 1, 2, 3], false);
-  const edges = [2, 3].map((axis) => average(error.slice(axis, 1, size).sub(error.slice(axis, 0, size - 1)).abs()));
+  const edges = [2, 3].map((axis) =>
+    average(
+      error
+        .slice(axis, 1, size)
+        .sub(error.slice(axis, 0, size - 1))
+        .abs(),
+    ),
+  );
   const information = average(mean.mul(mean).add(logVariance.exp()).sub(logVariance).sub(1)).mul(0.5);
   const difference = average(error.abs()).add(average(error.mul(error)).mul(2));
   const loss = edges.reduce((sum, edge) => sum.add(edge.mul(0.5)), difference).add(information.mul(divergence));
@@ -41,13 +54,24 @@ export async function autoencoderObjective(config: VaeConfig, parameters: Parame
  * Parameters are named `unet.…` and `text_encoder.…`. Inputs: `sample` and `target` `[batch, 4, h, w]`, `timesteps` `[batch]`,
  * `ids` `[batch, 77]`, `weight` `[batch]`.
  */
-export async function denoiserObjective(model: Model, parameters: Parameters, batch: number, latentSize: number): Promise<Objective> {
+export async function denoiserObjective(
+  model: Model,
+  parameters: Parameters,
+  batch: number,
+  latentSize: number,
+): Promise<Objective> {
   const graph = new Graph();
   const inputs = parameterInputs(graph, parameters);
   const ids = graph.input('ids', [batch, 77], 'int64');
   const context = clipText(arrange(ClipText, below('text_encoder.', inputs), 'the text encoder'), model.text, ids);
   const sample = graph.input('sample', [batch, 4, latentSize, latentSize]);
-  const prediction = unet(arrange(Unet, below('unet.', inputs), 'the UNet'), model.unet, sample, graph.input('timesteps', [batch]), context);
+  const prediction = unet(
+    arrange(Unet, below('unet.', inputs), 'the UNet'),
+    model.unet,
+    sample,
+    graph.input('timesteps', [batch]),
+    context,
+  );
   return objective(weightedError(prediction), inputs);
 }
 

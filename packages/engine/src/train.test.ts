@@ -31,7 +31,10 @@ const training: Training = {
 };
 
 /** Runs to the end, or up to a step that is then handed back. */
-async function run(options: Partial<Training> = {}, until = Number.POSITIVE_INFINITY): Promise<{ losses: number[]; lora: Lora; last?: TrainingStep }> {
+async function run(
+  options: Partial<Training> = {},
+  until = Number.POSITIVE_INFINITY,
+): Promise<{ losses: number[]; lora: Lora; last?: TrainingStep }> {
   const steps = trainLora(pipeline, { ...training, ...options });
   const losses: number[] = [];
   for (;;) {
@@ -61,12 +64,18 @@ it('adapts the layers that were asked for', async () => {
   // Four transformers of two attentions of four projections each.
   expect(attention.length).toBe(4 * 8);
   expect((await names({ targets: 'attention+ff' })).length).toBe(4 * 12);
-  expect((await names({ trainTextEncoder: true })).filter((name) => name.startsWith('text_encoder.text_model.encoder.layers.')).length).toBe(2 * 4);
+  expect(
+    (await names({ trainTextEncoder: true })).filter((name) => name.startsWith('text_encoder.text_model.encoder.layers.')).length,
+  ).toBe(2 * 4);
 });
 
 it('moves every layer, the text encoder too', async () => {
   const { lora } = await run({ trainTextEncoder: true, targets: 'attention+ff', steps: 2 });
-  for (const [name, { up }] of lora.modules) expect(up.some((value) => value !== 0), name).toBe(true);
+  for (const [name, { up }] of lora.modules)
+    expect(
+      up.some((value) => value !== 0),
+      name,
+    ).toBe(true);
 });
 
 it('lowers the loss on one picture', async () => {
@@ -81,10 +90,16 @@ it.each([
   ['other captions', { examples: training.examples.slice(1) }, 'another training'],
 ])('refuses the checkpoint of %s', async (_, options, message) => {
   const { last } = await run({}, 1);
-  await expect(run({ ...options, resume: last?.checkpoint() ?? new Uint8Array() })).rejects.toMatchObject({ code: 'bad_checkpoint', message: expect.stringContaining(message) });
+  await expect(run({ ...options, resume: last?.checkpoint() ?? new Uint8Array() })).rejects.toMatchObject({
+    code: 'bad_checkpoint',
+    message: expect.stringContaining(message),
+  });
 });
 
 it('refuses to train on nothing, and on pictures of the wrong size', async () => {
   await expect(run({ examples: [] })).rejects.toMatchObject({ code: 'bad_training' });
-  await expect(run({ examples: [{ picture: picture(1, 32), caption: '' }] })).rejects.toMatchObject({ code: 'bad_training', message: expect.stringContaining('64 × 64 wanted') });
+  await expect(run({ examples: [{ picture: picture(1, 32), caption: '' }] })).rejects.toMatchObject({
+    code: 'bad_training',
+    message: expect.stringContaining('64 × 64 wanted'),
+  });
 });

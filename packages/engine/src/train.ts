@@ -1,6 +1,6 @@
 import { InputError } from './error.ts';
-import { adapt, buildText, buildUnet, type LoraShape, weightsOf } from './families/model.ts';
 import { targets } from './families/family.ts';
+import { adapt, buildText, buildUnet, type LoraShape, weightsOf } from './families/model.ts';
 import { type Pipeline, tokens } from './families/pipeline.ts';
 import { type Lora, type LoraModule, loraFrom } from './files/lora.ts';
 import { decodeSafetensors, encodeSafetensors } from './files/safetensors.ts';
@@ -58,7 +58,11 @@ interface Encoded {
  * follows from the seed and the step's number, so that a resumed training goes on as if it had not stopped.
  * @throws InputError `bad_training`, `bad_checkpoint`, `not_finite`
  */
-export async function* trainLora(pipeline: Pipeline, training: Training, signal?: AbortSignal): AsyncGenerator<TrainingStep, Lora> {
+export async function* trainLora(
+  pipeline: Pipeline,
+  training: Training,
+  signal?: AbortSignal,
+): AsyncGenerator<TrainingStep, Lora> {
   const { examples, rank, alpha, steps, batchSize, seed, learningRate } = training;
   if (examples.length === 0) throw new InputError('bad_training', 'at least one picture with a caption is wanted');
   const latents = await encodePictures(pipeline, examples, signal);
@@ -74,9 +78,18 @@ export async function* trainLora(pipeline: Pipeline, training: Training, signal?
       const batch = drawBatch(pipeline, latents, batchSize, seed, moments.step);
       const text: Record<string, Numbers> = context
         ? { context: rows(context, batch.chosen, [77, pipeline.model.unet.cross_attention_dim]) }
-        : { ids: tokens(pipeline, batch.chosen.map((i) => examples[i]?.caption ?? '')) };
+        : {
+            ids: tokens(
+              pipeline,
+              batch.chosen.map((i) => examples[i]?.caption ?? ''),
+            ),
+          };
       const { loss, gradients } = await evaluate(current, { ...batch.inputs, ...text });
-      if (!Number.isFinite(loss)) throw new InputError('not_finite', `the loss is ${loss} at step ${moments.step + 1}: a lower learning rate than ${learningRate} wanted`);
+      if (!Number.isFinite(loss))
+        throw new InputError(
+          'not_finite',
+          `the loss is ${loss} at step ${moments.step + 1}: a lower learning rate than ${learningRate} wanted`,
+        );
       moments = adamW(current.values, gradients, moments, { learningRate });
       yield { step: moments.step, steps, loss, checkpoint: () => checkpointOf(training, current, moments), lora };
     }
@@ -87,21 +100,44 @@ export async function* trainLora(pipeline: Pipeline, training: Training, signal?
 }
 
 /** The loss as a function of the LoRA's two halves on each layer, named as its modules are, with fresh values: `up` zero. */
-export async function loraObjective({ model, latentFactor, resolution }: Pipeline, training: Omit<Training, 'examples' | 'resume' | 'steps' | 'learningRate'>) {
+export async function loraObjective(
+  { model, latentFactor, resolution }: Pipeline,
+  training: Omit<Training, 'examples' | 'resume' | 'steps' | 'learningRate'>,
+) {
   const { rank, alpha, batchSize, seed, trainTextEncoder } = training;
   const graph = new Graph();
   const shape: LoraShape = ({ inFeatures, outFeatures }) => ({ down: [rank, inFeatures], up: [outFeatures, rank] });
   const attention = training.targets === 'attention';
-  const unetWeights = adapt(await weightsOf(model, 'unet', graph), 'unet', graph, shape, attention ? targets.unetAttention : targets.unet, alpha / rank);
+  const unetWeights = adapt(
+    await weightsOf(model, 'unet', graph),
+    'unet',
+    graph,
+    shape,
+    attention ? targets.unetAttention : targets.unet,
+    alpha / rank,
+  );
   let context: Tensor;
   const layers = [...unetWeights.adapted];
   if (trainTextEncoder) {
-    const textWeights = adapt(await weightsOf(model, 'text', graph), 'text', graph, shape, attention ? targets.textAttention : targets.text, alpha / rank);
+    const textWeights = adapt(
+      await weightsOf(model, 'text', graph),
+      'text',
+      graph,
+      shape,
+      attention ? targets.textAttention : targets.text,
+      alpha / rank,
+    );
     context = buildText(model, textWeights, graph.input('ids', [batchSize, 77], 'int64'));
     layers.push(...textWeights.adapted);
   } else context = graph.input('context', [batchSize, 77, model.unet.cross_attention_dim]);
   const side = resolution / latentFactor;
-  const prediction = buildUnet(model, unetWeights, graph.input('sample', [batchSize, 4, side, side]), graph.input('timesteps', [batchSize]), context);
+  const prediction = buildUnet(
+    model,
+    unetWeights,
+    graph.input('sample', [batchSize, 4, side, side]),
+    graph.input('timesteps', [batchSize]),
+    context,
+  );
   const inputs = new Map(graph.inputs.flatMap((input) => (/\.(down|up)$/.test(input.name) ? [[input.name, input]] : [])));
   const random = randomFrom(seed, 0);
   const trained = parameters(
@@ -120,7 +156,13 @@ function initialHalf(name: string, dims: readonly number[], random: Random): Flo
 }
 
 /** Which examples a step shows (every one once an epoch, in an order drawn anew), at which timesteps and with what noise. */
-function drawBatch({ schedule, latentFactor, resolution, model }: Pipeline, latents: readonly Encoded[], batchSize: number, seed: number, step: number) {
+function drawBatch(
+  { schedule, latentFactor, resolution, model }: Pipeline,
+  latents: readonly Encoded[],
+  batchSize: number,
+  seed: number,
+  step: number,
+) {
   const random = randomFrom(seed, 1, step);
   const side = resolution / latentFactor;
   const length = 4 * side * side;
@@ -165,15 +207,24 @@ function shuffled(n: number, random: Random): number[] {
   return order;
 }
 
-async function encodePictures({ programs, resolution }: Pipeline, examples: readonly Example[], signal?: AbortSignal): Promise<Encoded[]> {
+async function encodePictures(
+  { programs, resolution }: Pipeline,
+  examples: readonly Example[],
+  signal?: AbortSignal,
+): Promise<Encoded[]> {
   const encoder = await programs.encoder();
   const encoded: Encoded[] = [];
   for (const { picture } of examples) {
     signal?.throwIfAborted();
     if (picture.width !== resolution || picture.height !== resolution) {
-      throw new InputError('bad_training', `a picture of ${picture.width} × ${picture.height}: ${resolution} × ${resolution} wanted`);
+      throw new InputError(
+        'bad_training',
+        `a picture of ${picture.width} × ${picture.height}: ${resolution} × ${resolution} wanted`,
+      );
     }
-    const { mean, logVariance } = await encoder.run({ pictures: { data: planes(picture), dims: [1, 3, resolution, resolution] } });
+    const { mean, logVariance } = await encoder.run({
+      pictures: { data: planes(picture), dims: [1, 3, resolution, resolution] },
+    });
     // Clamped as diffusers clamps it.
     encoded.push({ mean, deviation: logVariance.map((value) => Math.exp(0.5 * Math.min(20, Math.max(-30, value)))) });
   }
@@ -224,7 +275,11 @@ const identityOf = ({ rank, alpha, seed, batchSize, targets, trainTextEncoder, e
 
 function checkpointOf(training: Training, { values }: Parameters, { first, second, step }: AdamWState): Uint8Array<ArrayBuffer> {
   const stored = (data: Float32Array) => ({ dtype: 'F32' as const, shape: [data.length], data });
-  const tensors = new Map([['values', stored(values)], ['first', stored(first)], ['second', stored(second)]]);
+  const tensors = new Map([
+    ['values', stored(values)],
+    ['first', stored(first)],
+    ['second', stored(second)],
+  ]);
   return encodeSafetensors(tensors, { step: String(step), training: identityOf(training) });
 }
 
@@ -233,10 +288,12 @@ function restore(training: Training, fresh: Parameters): { values: Float32Array;
   const { tensors, metadata } = decodeSafetensors(training.resume, 'checkpoint');
   const read = (name: string) => {
     const data = tensors.get(name)?.data;
-    if (data?.length !== fresh.values.length) throw new InputError('bad_checkpoint', `the checkpoint's ${name} do not fit this training`);
+    if (data?.length !== fresh.values.length)
+      throw new InputError('bad_checkpoint', `the checkpoint's ${name} do not fit this training`);
     return data;
   };
   const step = Number(metadata.step);
-  if (metadata.training !== identityOf(training) || !Number.isInteger(step)) throw new InputError('bad_checkpoint', 'the checkpoint belongs to another training');
+  if (metadata.training !== identityOf(training) || !Number.isInteger(step))
+    throw new InputError('bad_checkpoint', 'the checkpoint belongs to another training');
   return { values: read('values'), moments: { first: read('first'), second: read('second'), step } };
 }

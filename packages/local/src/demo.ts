@@ -43,18 +43,34 @@ async function demo(api: Loraloom): Promise<void> {
   const upload = progressBar('Uploading');
   const files = [];
   for (const { name, caption } of examples) {
-    const { id } = await api.uploadFile(new Uint8Array(await readFile(join(styleFolder, name))), { name, contentType: 'image/png' });
+    const { id } = await api.uploadFile(new Uint8Array(await readFile(join(styleFolder, name))), {
+      name,
+      contentType: 'image/png',
+    });
     files.push({ file_id: id, caption });
     upload(files.length, examples.length);
   }
 
   const train = progressBar('Training');
-  const asked = await api.createTraining({ model: emoji.name, name: 'ink', files, steps, rank: 8, batch_size: 4, seed: 1, targets: 'attention+ff' });
+  const asked = await api.createTraining({
+    model: emoji.name,
+    name: 'ink',
+    files,
+    steps,
+    rank: 8,
+    batch_size: 4,
+    seed: 1,
+    targets: 'attention+ff',
+  });
   let training = asked;
   for await (const record of api.wait(asked, { longestPauseSeconds: 1 })) {
     training = record;
     const { step, total_steps, loss, seconds_left } = record.progress;
-    train(step, total_steps, `${loss === null ? '' : `loss ${loss.toFixed(4)}  `}${seconds_left === null ? '' : `${Math.round(seconds_left)} s left`}`);
+    train(
+      step,
+      total_steps,
+      `${loss === null ? '' : `loss ${loss.toFixed(4)}  `}${seconds_left === null ? '' : `${Math.round(seconds_left)} s left`}`,
+    );
   }
   if (training.status !== 'succeeded') throw new Error(`the training ${training.status}: ${training.error?.message}`);
 
@@ -79,7 +95,11 @@ async function demo(api: Loraloom): Promise<void> {
     rows.push({ label: noun, cells });
   }
   await mkdir(join(root, 'demo'), { recursive: true });
-  const sheet = drawSheet({ title: 'A LoRA of ink drawings', columns: weights.map((weight) => (weight === 0 ? 'without' : `strength ${weight}`)), rows });
+  const sheet = drawSheet({
+    title: 'A LoRA of ink drawings',
+    columns: weights.map((weight) => (weight === 0 ? 'without' : `strength ${weight}`)),
+    rows,
+  });
   await writeFile(grid, await encodePng(sheet));
 }
 

@@ -5,7 +5,10 @@ import { openPipeline } from '@loraloom/engine';
 import { type Bucket, keys, type Model, putRecord, readModel } from '@loraloom/jobs';
 
 /** What a diffusers folder does not say about itself. */
-export type ModelDescription = Pick<Model, 'name' | 'default_steps' | 'default_guidance_scale' | 'default_sampler' | 'license' | 'description'>;
+export type ModelDescription = Pick<
+  Model,
+  'name' | 'default_steps' | 'default_guidance_scale' | 'default_sampler' | 'license' | 'description'
+>;
 
 /** Puts a diffusers folder into the bucket as a base model, unless the same files are there already. */
 export async function registerModel(bucket: Bucket, folder: string, description: ModelDescription): Promise<void> {
@@ -13,8 +16,14 @@ export async function registerModel(bucket: Bucket, folder: string, description:
     .filter((entry) => entry.isFile() && /\.(json|txt|safetensors)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length).replaceAll('\\', '/').replace(/^\//, ''))
     .toSorted();
-  const contents = await Promise.all(names.map(async (path) => ({ path, bytes: new Uint8Array(await readFile(join(folder, path))) })));
-  const files = contents.map(({ path, bytes }) => ({ path, size_bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }));
+  const contents = await Promise.all(
+    names.map(async (path) => ({ path, bytes: new Uint8Array(await readFile(join(folder, path))) })),
+  );
+  const files = contents.map(({ path, bytes }) => ({
+    path,
+    size_bytes: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  }));
   const pipeline = await openPipeline(folder);
   const { family, resolution, latentFactor } = pipeline;
   await pipeline.close();

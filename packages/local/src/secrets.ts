@@ -14,7 +14,12 @@ export async function openSecrets(folder: string): Promise<Secrets> {
   const kept = await readFile(path, 'utf8').catch(() => undefined);
   if (kept) return Secrets.parse(JSON.parse(kept));
   const hex = (bytes: number) => randomBytes(bytes).toString('hex');
-  const made = { accessKeyId: `LOCAL${hex(8).toUpperCase()}`, secretAccessKey: hex(20), pepper: hex(32), apiKey: await newApiKey() };
+  const made = {
+    accessKeyId: `LOCAL${hex(8).toUpperCase()}`,
+    secretAccessKey: hex(20),
+    pepper: hex(32),
+    apiKey: await newApiKey(),
+  };
   await mkdir(folder, { recursive: true });
   await writeFile(path, JSON.stringify(made), { mode: 0o600 });
   return made;

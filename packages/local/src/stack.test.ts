@@ -48,7 +48,14 @@ async function uploads(): Promise<{ file_id: string; caption: string }[]> {
 
 it('goes from uploads through a training to a picture', async () => {
   expect((await api.listModels()).data.map(({ name }) => name)).toEqual(['tiny']);
-  const asked = await api.createTraining({ model: 'tiny', name: 'pattern', files: await uploads(), steps: 3, rank: 2, batch_size: 2 });
+  const asked = await api.createTraining({
+    model: 'tiny',
+    name: 'pattern',
+    files: await uploads(),
+    steps: 3,
+    rank: 2,
+    batch_size: 2,
+  });
   const training = await api.finish(asked);
   expect(training).toMatchObject({ status: 'succeeded', attempts: 1, error: null });
   const { url } = await api.getLora('pattern');
@@ -61,7 +68,14 @@ it('goes from uploads through a training to a picture', async () => {
 });
 
 it('finishes a training once whose worker is killed', async () => {
-  const { id } = await api.createTraining({ model: 'tiny', name: 'survivor', files: await uploads(), steps: 250, rank: 2, batch_size: 1 });
+  const { id } = await api.createTraining({
+    model: 'tiny',
+    name: 'survivor',
+    files: await uploads(),
+    steps: 250,
+    rank: 2,
+    batch_size: 1,
+  });
   while ((await api.getTraining(id)).progress.step === 0) await sleep(50);
   const pid = stack.worker.pid();
   process.kill(pid ?? 0, 'SIGKILL');

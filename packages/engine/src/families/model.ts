@@ -45,7 +45,9 @@ export async function readModel(folder: string): Promise<Model> {
 
 async function readConfig<T>(path: string, schema: z.ZodType<T>): Promise<T> {
   const text = await readFile(path, 'utf8').catch((cause) => {
-    throw new InputError('bad_model', `${path} cannot be read: a Stable Diffusion pipeline in diffusers' folder layout wanted`, { cause });
+    throw new InputError('bad_model', `${path} cannot be read: a Stable Diffusion pipeline in diffusers' folder layout wanted`, {
+      cause,
+    });
   });
   let json: unknown;
   try {
@@ -70,7 +72,10 @@ export interface AdaptedLayer {
 export type LoraShape = (layer: AdaptedLayer) => { down: readonly Dim[]; up: readonly Dim[] };
 
 /** A set of LoRAs for each picture (or one set for all): `[batch or 1, r, in]` and `[batch or 1, out, r]`. */
-export const perPicture: LoraShape = ({ inFeatures, outFeatures }) => ({ down: [null, null, inFeatures], up: [null, outFeatures, null] });
+export const perPicture: LoraShape = ({ inFeatures, outFeatures }) => ({
+  down: [null, null, inFeatures],
+  up: [null, outFeatures, null],
+});
 
 /** A network's weights by their names in the checkpoint (the text encoder's without `text_model.`), with what adapts them. */
 export interface Weights {
@@ -119,5 +124,7 @@ export const buildUnet = (model: Model, { tensors }: Weights, sample: Tensor, ti
   unet(arrange(Unet, tensors, model.files.unet), model.unet, sample, timesteps, context);
 
 /** Pictures in −1 … 1 to the mean and log-variance of their latents, and latents back to pictures. */
-export const buildEncoder = (model: Model, { tensors }: Weights, pictures: Tensor) => encode(arrange(Vae, tensors, model.files.vae), model.vae, pictures);
-export const buildDecoder = (model: Model, { tensors }: Weights, latents: Tensor) => decode(arrange(Vae, tensors, model.files.vae), model.vae, latents);
+export const buildEncoder = (model: Model, { tensors }: Weights, pictures: Tensor) =>
+  encode(arrange(Vae, tensors, model.files.vae), model.vae, pictures);
+export const buildDecoder = (model: Model, { tensors }: Weights, latents: Tensor) =>
+  decode(arrange(Vae, tensors, model.files.vae), model.vae, latents);

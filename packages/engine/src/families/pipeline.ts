@@ -6,7 +6,18 @@ import { Graph } from '../graph/tensor.ts';
 import { openSchedule, type Schedule } from '../samplers/schedule.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer.ts';
 import type { Family } from './family.ts';
-import { type AdaptedLayer, adapt, buildDecoder, buildEncoder, buildText, buildUnet, type Model, perPicture, readModel, weightsOf } from './model.ts';
+import {
+  type AdaptedLayer,
+  adapt,
+  buildDecoder,
+  buildEncoder,
+  buildText,
+  buildUnet,
+  type Model,
+  perPicture,
+  readModel,
+  weightsOf,
+} from './model.ts';
 
 /** An open Stable Diffusion pipeline: its networks as programs, each compiled at first use and kept. */
 export interface Pipeline {
@@ -51,7 +62,10 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
   const once = <T extends { close(): Promise<void> }>(open: () => Promise<T>) => {
     let program: Promise<T> | undefined;
     return () => {
-      if (!program) opened.push((program = open()));
+      if (!program) {
+        program = open();
+        opened.push(program);
+      }
       return program;
     };
   };
@@ -74,16 +88,28 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
         const graph = new Graph();
         const weights = adapt(await weightsOf(model, 'unet', graph), 'unet', graph, perPicture);
         const context = graph.input('context', [null, 77, model.unet.cross_attention_dim]);
-        const prediction = buildUnet(model, weights, graph.input('sample', [null, 4, null, null]), graph.input('timesteps', [null]), context);
+        const prediction = buildUnet(
+          model,
+          weights,
+          graph.input('sample', [null, 4, null, null]),
+          graph.input('timesteps', [null]),
+          context,
+        );
         return { ...(await compile({ prediction }, options)), layers: weights.adapted };
       }),
       encoder: once(async () => {
         const graph = new Graph();
-        return compile(buildEncoder(model, await weightsOf(model, 'vae', graph), graph.input('pictures', [null, 3, null, null])), options);
+        return compile(
+          buildEncoder(model, await weightsOf(model, 'vae', graph), graph.input('pictures', [null, 3, null, null])),
+          options,
+        );
       }),
       decoder: once(async () => {
         const graph = new Graph();
-        return compile({ pictures: buildDecoder(model, await weightsOf(model, 'vae', graph), graph.input('latents', [null, 4, null, null])) }, options);
+        return compile(
+          { pictures: buildDecoder(model, await weightsOf(model, 'vae', graph), graph.input('latents', [null, 4, null, null])) },
+          options,
+        );
       }),
     },
     digest: () => digestOf(Object.values(model.files)),
@@ -101,5 +127,8 @@ async function digestOf(files: readonly string[]): Promise<string> {
 
 /** Prompts as the text encoder's input, `[prompts, 77]`. */
 export function tokens({ tokenizer }: Pipeline, prompts: readonly string[]): Numbers {
-  return { data: BigInt64Array.from(prompts.flatMap((prompt) => Array.from(tokenizer.encode(prompt), BigInt))), dims: [prompts.length, tokenizer.length] };
+  return {
+    data: BigInt64Array.from(prompts.flatMap((prompt) => Array.from(tokenizer.encode(prompt), BigInt))),
+    dims: [prompts.length, tokenizer.length],
+  };
 }

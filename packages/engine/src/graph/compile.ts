@@ -39,7 +39,11 @@ export async function compile<Output extends string>(
     return name;
   };
   const { model, inputs } = toOnnx(outputs, location);
-  const options: InferenceSession.SessionOptions = { executionProviders: [provider], graphOptimizationLevel: optimization, logSeverityLevel: 3 };
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: [provider],
+    graphOptimizationLevel: optimization,
+    logSeverityLevel: 3,
+  };
   const session = links.size === 0 ? await InferenceSession.create(model, options) : await openBeside(model, links, options);
   const names = inputs.map(({ name }) => name);
   return {
@@ -48,7 +52,10 @@ export async function compile<Output extends string>(
       for (const name of names) {
         const value = values[name];
         if (!value) throw new Error(`input ${name} is missing; given: ${Object.keys(values).slice(0, 8)}`);
-        feeds[name] = value.data instanceof BigInt64Array ? new Value('int64', value.data, value.dims) : new Value('float32', value.data, value.dims);
+        feeds[name] =
+          value.data instanceof BigInt64Array
+            ? new Value('int64', value.data, value.dims)
+            : new Value('float32', value.data, value.dims);
       }
       const results = await session.run(feeds);
       const read = (name: string) => {
@@ -74,7 +81,11 @@ function fromEntries<Key extends string, T>(entries: readonly (readonly [Key, T]
   return Object.fromEntries(entries) as Record<Key, T>;
 }
 
-async function openBeside(model: Uint8Array, links: ReadonlyMap<string, string>, options: InferenceSession.SessionOptions): Promise<InferenceSession> {
+async function openBeside(
+  model: Uint8Array,
+  links: ReadonlyMap<string, string>,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession> {
   const folder = await linkFolder(links);
   try {
     const path = join(folder, 'model.onnx');

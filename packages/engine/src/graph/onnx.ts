@@ -7,7 +7,10 @@ import type { Attribute, DType, Node, Tensor } from './tensor.ts';
  * @param outputs by the names that they get
  * @param location the name of a weight file beside the model, from its path
  */
-export function toOnnx(outputs: Readonly<Record<string, Tensor>>, location: (file: string) => string): { model: Uint8Array; inputs: Tensor[] } {
+export function toOnnx(
+  outputs: Readonly<Record<string, Tensor>>,
+  location: (file: string) => string,
+): { model: Uint8Array; inputs: Tensor[] } {
   const [nodes, leaves] = needed(Object.values(outputs));
   const inputs = leaves.filter(({ origin }) => 'input' in origin);
   const weights = leaves.filter(({ origin }) => 'source' in origin);

@@ -14,8 +14,22 @@ interface Case {
 
 const unary = (build: (x: Tensor) => Tensor, positive = false): Case[] => [{ inputs: [[2, 3]], build, positive }];
 const binary = (build: (a: Tensor, b: Tensor) => Tensor): Case[] => [
-  { inputs: [[2, 3], [2, 3]], build, positive: true },
-  { inputs: [[2, 4, 3], [4, 1]], build, positive: true },
+  {
+    inputs: [
+      [2, 3],
+      [2, 3],
+    ],
+    build,
+    positive: true,
+  },
+  {
+    inputs: [
+      [2, 4, 3],
+      [4, 1],
+    ],
+    build,
+    positive: true,
+  },
   { inputs: [[3], [2, 1, 3]], build, positive: true },
 ];
 const conv = (stride: number, pads: number[], x: number[], weight: number[]): Case => ({
@@ -28,7 +42,15 @@ const cases: Record<Op, Case[]> = {
   Abs: unary((x) => x.abs()),
   Add: binary((a, b) => a.add(b)),
   Cast: unary((x) => x.cast('float32')),
-  Concat: [{ inputs: [[2, 2, 3], [2, 1, 3]], build: (a, b) => a.concat([b, a], 1) }],
+  Concat: [
+    {
+      inputs: [
+        [2, 2, 3],
+        [2, 1, 3],
+      ],
+      build: (a, b) => a.concat([b, a], 1),
+    },
+  ],
   Conv: [
     conv(1, [1, 1, 1, 1], [2, 3, 5, 4], [4, 3, 3, 3]),
     conv(1, [0, 0, 0, 0], [2, 3, 4, 4], [2, 3, 1, 1]),
@@ -52,11 +74,41 @@ const cases: Record<Op, Case[]> = {
     { inputs: [[2, 3, 5], [5], [5]], build: (x, scale, bias) => x.layerNorm(scale, bias, 1e-3) },
   ],
   MatMul: [
-    { inputs: [[3, 2], [2, 4]], build: (a, b) => a.matmul(b) },
-    { inputs: [[2, 3, 2], [2, 4]], build: (a, b) => a.matmul(b) },
-    { inputs: [[2, 3, 2], [2, 2, 4]], build: (a, b) => a.matmul(b) },
-    { inputs: [[2, 3, 3, 2], [3, 2, 4]], build: (a, b) => a.matmul(b) },
-    { inputs: [[2, 3, 2], [1, 2, 4]], build: (a, b) => a.matmul(b.transposed().transposed()) },
+    {
+      inputs: [
+        [3, 2],
+        [2, 4],
+      ],
+      build: (a, b) => a.matmul(b),
+    },
+    {
+      inputs: [
+        [2, 3, 2],
+        [2, 4],
+      ],
+      build: (a, b) => a.matmul(b),
+    },
+    {
+      inputs: [
+        [2, 3, 2],
+        [2, 2, 4],
+      ],
+      build: (a, b) => a.matmul(b),
+    },
+    {
+      inputs: [
+        [2, 3, 3, 2],
+        [3, 2, 4],
+      ],
+      build: (a, b) => a.matmul(b),
+    },
+    {
+      inputs: [
+        [2, 3, 2],
+        [1, 2, 4],
+      ],
+      build: (a, b) => a.matmul(b.transposed().transposed()),
+    },
   ],
   Mul: binary((a, b) => a.mul(b)),
   Pad: [{ inputs: [[2, 3]], build: (x) => x.pad([1, 0, 0, 2]) }],
@@ -101,7 +153,8 @@ describe.each(Object.entries(cases).filter(([, rows]) => rows.length > 0))('the 
     const gradients = gradient(loss, parameters);
     const program = await compile({ loss, ...Object.fromEntries(gradients.map((g, i) => [`g${i}`, g])) });
     const data = inputs.map((dims, i) => values(size(dims), i, positive));
-    const run = () => program.run(Object.fromEntries(data.map((numbers, i) => [`x${i}`, { data: numbers, dims: inputs[i] ?? [] }])));
+    const run = () =>
+      program.run(Object.fromEntries(data.map((numbers, i) => [`x${i}`, { data: numbers, dims: inputs[i] ?? [] }])));
     const analytic: Record<string, Float32Array | undefined> = await run();
     for (const [i, numbers] of data.entries()) {
       expect(gradients[i]?.dims).toEqual(inputs[i]);

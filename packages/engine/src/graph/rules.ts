@@ -13,17 +13,25 @@ export const rules: Record<Op, Rule | null> = {
   Cast: (g, [x]) => [g.cast(of(x).dtype)],
   Concat: (g, inputs, _, attributes) => {
     const axis = integerOf(attributes, 'axis');
-    let start = 0;
-    return inputs.map((input) => g.slice(axis, start, (start += input.size(axis))));
+    let end = 0;
+    return inputs.map((input) => {
+      const start = end;
+      end += input.size(axis);
+      return g.slice(axis, start, end);
+    });
   },
   Conv: (g, [x, weight, bias], _, attributes) => {
     const [stride = 1] = integersOf(attributes, 'strides');
     const pads = integersOf(attributes, 'pads');
-    return [convInput(g, of(x), of(weight), stride, pads), convWeight(g, of(x), of(weight), stride, pads), bias && g.sum([0, 2, 3], false)];
+    return [
+      convInput(g, of(x), of(weight), stride, pads),
+      convWeight(g, of(x), of(weight), stride, pads),
+      bias && g.sum([0, 2, 3], false),
+    ];
   },
   ConvTranspose: null,
   Cos: (g, [x]) => [g.mul(of(x).sin()).neg()],
-  Div: (g, [a, b], quotient) => [g.div(of(b)), g.mul(quotient).div(of(b)).neg()],
+  Div: (g, [, b], quotient) => [g.div(of(b)), g.mul(quotient).div(of(b)).neg()],
   Erf: (g, [x]) => [g.mul(of(x).mul(of(x)).neg().exp()).mul(2 / Math.sqrt(Math.PI))],
   Exp: (g, _, output) => [g.mul(output)],
   // The caller sums over what was repeated, as it does for every operator that broadcasts.
@@ -36,7 +44,9 @@ export const rules: Record<Op, Rule | null> = {
   // Only with dimensions known at run time, where nothing is trained.
   InstanceNormalization: null,
   LayerNormalization: (g, [x, scale], _, attributes) => {
-    const leading = of(x).dims.slice(0, -1).map((_, axis) => axis);
+    const leading = of(x)
+      .dims.slice(0, -1)
+      .map((_, axis) => axis);
     const epsilon = floatOf(attributes, 'epsilon');
     const [normalized] = of(x).standardize(epsilon);
     return [standardized(g.mul(of(scale)), of(x), epsilon), g.mul(normalized).sum(leading, false), g.sum(leading, false)];
@@ -51,7 +61,12 @@ export const rules: Record<Op, Rule | null> = {
   Pad: (g, [x, pads]) => {
     if (!pads) throw new Error('Pad: pads wanted');
     const before = constantIntegers(pads);
-    return [of(x).sizes.reduce((cut, size, axis) => (cut.size(axis) === size ? cut : cut.slice(axis, before[axis] ?? 0, (before[axis] ?? 0) + size)), g)];
+    return [
+      of(x).sizes.reduce(
+        (cut, size, axis) => (cut.size(axis) === size ? cut : cut.slice(axis, before[axis] ?? 0, (before[axis] ?? 0) + size)),
+        g,
+      ),
+    ];
   },
   ReduceMean: (g, [x, axes]) => {
     const reduced = constantIntegers(of(axes));
@@ -62,7 +77,13 @@ export const rules: Record<Op, Rule | null> = {
   Resize: (g, [x]) => {
     const [n = 0, c = 0, h = 0, w = 0] = of(x).sizes;
     const factor = g.size(2) / h;
-    return [g.reshape([n, c, h, factor, w * factor]).sum([3], false).reshape([n, c, h, w, factor]).sum([4], false)];
+    return [
+      g
+        .reshape([n, c, h, factor, w * factor])
+        .sum([3], false)
+        .reshape([n, c, h, w, factor])
+        .sum([4], false),
+    ];
   },
   ScatterND: null,
   Shape: null,
@@ -123,7 +144,10 @@ function convWeight(g: Tensor, x: Tensor, weight: Tensor, stride: number, pads: 
   const size = [Math.ceil(kh / stride), Math.ceil(kw / stride)] as const;
   const rows = range(stride).map((y) => {
     const phases = range(stride).map((x) => {
-      const phase = split.slice(3, y, y + 1).slice(5, x, x + 1).reshape([n, c, tall, wide]);
+      const phase = split
+        .slice(3, y, y + 1)
+        .slice(5, x, x + 1)
+        .reshape([n, c, tall, wide]);
       return flatWeight(g, phase, size[0], size[1]).reshape([o, c, size[0], 1, size[1], 1]);
     });
     return of(phases[0]).concat(phases.slice(1), 5);
@@ -141,9 +165,7 @@ function flatWeight(g: Tensor, padded: Tensor, kh: number, kw: number): Tensor {
   const flat = (tensor: Tensor) => tensor.transpose([1, 0, 2, 3]).reshape([tensor.size(1), n * tall * wide]);
   const length = n * tall * wide - (kw - 1);
   // Sliding down by y rows is padding with y rows above instead of below; the wrap from one picture to the next meets zeros only.
-  const gradients = Array.from({ length: kh }, (_, y) =>
-    flat(g.pad([0, 0, y, 0, 0, 0, kh - 1 - y, kw - 1])).slice(1, 0, length),
-  );
+  const gradients = Array.from({ length: kh }, (_, y) => flat(g.pad([0, 0, y, 0, 0, 0, kh - 1 - y, kw - 1])).slice(1, 0, length));
   const inputs = Array.from({ length: kw }, (_, x) => flat(padded).slice(1, x, x + length));
   const stack = ([first, ...rest]: Tensor[]) => of(first).concat(rest, 0);
   const product = stack(gradients).gemm(stack(inputs), false, true);

@@ -105,7 +105,13 @@ export class Graph {
     return this.nodeWithOutputs(op, inputs, [dims], dtype, attributes)[0];
   }
 
-  nodeWithOutputs(op: Op, inputs: Tensor[], shapes: readonly (readonly Dim[])[], dtype: DType, attributes: Attributes): [Tensor, ...Tensor[]] {
+  nodeWithOutputs(
+    op: Op,
+    inputs: Tensor[],
+    shapes: readonly (readonly Dim[])[],
+    dtype: DType,
+    attributes: Attributes,
+  ): [Tensor, ...Tensor[]] {
     const node: Node = { op, inputs, outputs: [], attributes };
     this.nodes.push(node);
     const [first, ...rest] = shapes.map((dims) => new Tensor(this, this.name(op), dims, dtype, { node }));
@@ -158,7 +164,8 @@ export class Tensor {
 
   add = (other: Tensor | number) => this.elementwise('Add', other);
   sub = (other: Tensor | number) => this.elementwise('Sub', other);
-  mul = (other: Tensor | number) => (typeof other !== 'number' && this.graph.isOnes(other) ? this : this.elementwise('Mul', other));
+  mul = (other: Tensor | number) =>
+    typeof other !== 'number' && this.graph.isOnes(other) ? this : this.elementwise('Mul', other);
   div = (other: Tensor | number) => this.elementwise('Div', other);
   neg = () => this.mul(-1);
 
@@ -218,7 +225,9 @@ export class Tensor {
   convTranspose(weight: Tensor, stride: number, pads: readonly number[], size: readonly [number, number]): Tensor {
     const kernel = [weight.size(2), weight.size(3)];
     // What the floor of the forward division dropped is zero in the gradient: ONNX calls it output_padding.
-    const dropped = size.map((wanted, i) => wanted - ((this.size(2 + i) - 1) * stride + (kernel[i] ?? 0) - (pads[i] ?? 0) - (pads[i + 2] ?? 0)));
+    const dropped = size.map(
+      (wanted, i) => wanted - ((this.size(2 + i) - 1) * stride + (kernel[i] ?? 0) - (pads[i] ?? 0) - (pads[i + 2] ?? 0)),
+    );
     return this.node('ConvTranspose', [weight], [this.size(0), weight.size(1), ...size], {
       kernel_shape: { ints: kernel },
       strides: { ints: [stride, stride] },
@@ -235,7 +244,8 @@ export class Tensor {
       if (dim !== -1) return dim;
       return isStatic(this.dims) && isStatic(rest) ? total(this.dims) / total(rest) : null;
     });
-    if (isStatic(dims) && isStatic(this.dims) && total(dims) !== total(this.dims)) throw new Error(`Reshape: ${this} to [${shape}]`);
+    if (isStatic(dims) && isStatic(this.dims) && total(dims) !== total(this.dims))
+      throw new Error(`Reshape: ${this} to [${shape}]`);
     if (dims.length === this.rank && isStatic(dims) && dims.every((dim, i) => dim === this.dims[i])) return this;
     return this.node('Reshape', [this.graph.integers(shape)], dims);
   }
@@ -256,7 +266,12 @@ export class Tensor {
       const [source] = origin.node.inputs;
       if (source) return source.transpose(permutation.map((axis) => inner[axis] ?? 0));
     }
-    return this.node('Transpose', [], permutation.map((axis) => this.dims[axis] ?? null), { perm: { ints: [...permutation] } });
+    return this.node(
+      'Transpose',
+      [],
+      permutation.map((axis) => this.dims[axis] ?? null),
+      { perm: { ints: [...permutation] } },
+    );
   }
 
   /** Swaps the last two dimensions. */
@@ -269,7 +284,9 @@ export class Tensor {
   concat(others: readonly Tensor[], axis: number): Tensor {
     if (others.length === 0) return this;
     const parts: readonly Dim[] = [this, ...others].map((tensor) => tensor.dims[axis] ?? null);
-    const dims = this.dims.map((dim, i) => (i === axis ? (isStatic(parts) ? parts.reduce<number>((sum, part) => sum + part, 0) : null) : dim));
+    const dims = this.dims.map((dim, i) =>
+      i === axis ? (isStatic(parts) ? parts.reduce<number>((sum, part) => sum + part, 0) : null) : dim,
+    );
     return this.node('Concat', [...others], dims, { axis: { int: axis } });
   }
 
@@ -294,7 +311,11 @@ export class Tensor {
 
   private sliceWithStep(axis: number, start: number, end: number, step: number, size: number): Tensor {
     const parameters = [[start], [end], [axis], [step]].map((values) => this.graph.integers(values));
-    return this.node('Slice', parameters, this.dims.map((dim, i) => (i === axis ? size : dim)));
+    return this.node(
+      'Slice',
+      parameters,
+      this.dims.map((dim, i) => (i === axis ? size : dim)),
+    );
   }
 
   /** Zeros around: `pads` lists how many before each axis, then how many after each. */

@@ -48,6 +48,8 @@ export function clipText({ embeddings, encoder, final_layer_norm }: ClipText, co
 /** `[tokens, tokens]`: 0 where a token may look, the least float32 where it may not. */
 function causalMask(positions: Tensor): Tensor {
   const tokens = positions.size(0);
-  const mask = Array.from({ length: tokens * tokens }, (_, i) => (i % tokens > Math.floor(i / tokens) ? -3.4028234663852886e38 : 0));
+  const mask = Array.from({ length: tokens * tokens }, (_, i) =>
+    i % tokens > Math.floor(i / tokens) ? -3.4028234663852886e38 : 0,
+  );
   return positions.graph.constant(mask, [tokens, tokens]);
 }

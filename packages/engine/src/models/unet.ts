@@ -26,7 +26,12 @@ const TransformerBlock = z.strictObject({
 });
 
 /** `proj_in` and `proj_out` are 1×1 convolutions in SD 1.x and linear in 2.x: the same product over tokens. */
-const Transformer = z.strictObject({ norm: Norm, proj_in: Linear, transformer_blocks: z.array(TransformerBlock), proj_out: Linear });
+const Transformer = z.strictObject({
+  norm: Norm,
+  proj_in: Linear,
+  transformer_blocks: z.array(TransformerBlock),
+  proj_out: Linear,
+});
 type Transformer = z.infer<typeof Transformer>;
 
 const Resample = z.array(z.strictObject({ conv: Conv }));
@@ -35,9 +40,13 @@ const Resample = z.array(z.strictObject({ conv: Conv }));
 export const Unet = z.strictObject({
   conv_in: Conv,
   time_embedding: z.strictObject({ linear_1: Linear, linear_2: Linear }),
-  down_blocks: z.array(z.strictObject({ resnets: z.array(Resnet), attentions: z.array(Transformer).optional(), downsamplers: Resample.optional() })),
+  down_blocks: z.array(
+    z.strictObject({ resnets: z.array(Resnet), attentions: z.array(Transformer).optional(), downsamplers: Resample.optional() }),
+  ),
   mid_block: z.strictObject({ resnets: z.tuple([Resnet, Resnet]), attentions: z.tuple([Transformer]) }),
-  up_blocks: z.array(z.strictObject({ resnets: z.array(Resnet), attentions: z.array(Transformer).optional(), upsamplers: Resample.optional() })),
+  up_blocks: z.array(
+    z.strictObject({ resnets: z.array(Resnet), attentions: z.array(Transformer).optional(), upsamplers: Resample.optional() }),
+  ),
   conv_norm_out: Norm,
   conv_out: Conv,
 });
@@ -129,7 +138,13 @@ function sinusoids(timesteps: Tensor, width: number, config: UnetConfig): Tensor
   return config.flip_sin_to_cos ? angles.cos().concat([angles.sin()], 1) : angles.sin().concat([angles.cos()], 1);
 }
 
-function transformer({ norm, proj_in, transformer_blocks, proj_out }: Transformer, image: Tensor, context: Tensor, groups: number, heads: number): Tensor {
+function transformer(
+  { norm, proj_in, transformer_blocks, proj_out }: Transformer,
+  image: Tensor,
+  context: Tensor,
+  groups: number,
+  heads: number,
+): Tensor {
   const channels = image.size(1);
   const tokens = groupNorm(norm, image, groups, 1e-6).reshape([0, channels, -1]).transpose([0, 2, 1]);
   let x = linear(proj_in, tokens);

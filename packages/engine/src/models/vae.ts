@@ -45,7 +45,11 @@ export type VaeConfig = z.infer<typeof VaeConfig>;
 const epsilon = 1e-6;
 
 /** Pictures `[batch, 3, H, W]` in −1 … 1 to the mean and log-variance of their latents, each `[batch, 4, h, w]` (arXiv 1312.6114). */
-export function encode({ encoder, quant_conv }: Vae, { norm_num_groups: groups }: VaeConfig, pictures: Tensor): { mean: Tensor; logVariance: Tensor } {
+export function encode(
+  { encoder, quant_conv }: Vae,
+  { norm_num_groups: groups }: VaeConfig,
+  pictures: Tensor,
+): { mean: Tensor; logVariance: Tensor } {
   let x = conv(encoder.conv_in, pictures, { padding: 1 });
   for (const { resnets, downsamplers } of encoder.down_blocks) {
     for (const block of resnets) x = resnet(block, x, groups);
@@ -53,7 +57,10 @@ export function encode({ encoder, quant_conv }: Vae, { norm_num_groups: groups }
     for (const { conv: down } of downsamplers ?? []) x = x.conv(down.weight, down.bias, 2, [0, 0, 1, 1]);
   }
   x = middle(encoder.mid_block, x, groups);
-  const moments = conv(quant_conv, conv(encoder.conv_out, silu(groupNorm(encoder.conv_norm_out, x, groups, epsilon)), { padding: 1 }));
+  const moments = conv(
+    quant_conv,
+    conv(encoder.conv_out, silu(groupNorm(encoder.conv_norm_out, x, groups, epsilon)), { padding: 1 }),
+  );
   const channels = moments.size(1) / 2;
   return { mean: moments.slice(1, 0, channels), logVariance: moments.slice(1, channels, 2 * channels) };
 }

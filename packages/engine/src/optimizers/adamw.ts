@@ -13,7 +13,11 @@ export interface AdamWOptions {
   weightDecay?: number;
 }
 
-export const adamWState = (length: number): AdamWState => ({ first: new Float32Array(length), second: new Float32Array(length), step: 0 });
+export const adamWState = (length: number): AdamWState => ({
+  first: new Float32Array(length),
+  second: new Float32Array(length),
+  step: 0,
+});
 
 /**
  * One step of AdamW (arXiv 1711.05101, algorithm 2, as PyTorch computes it). Parameters and moments change in place, since at
