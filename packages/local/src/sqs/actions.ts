@@ -123,8 +123,9 @@ export const actions: Record<string, Action> = {
     };
     const deliveries = await messages.receive(queue, options, signal);
     const attributes = [...asked.AttributeNames, ...asked.MessageSystemAttributeNames];
+    if (deliveries.length === 0) return { output: {} };
     return {
-      output: deliveries.length > 0 ? { Messages: deliveries.map((delivery) => received(delivery, attributes)) } : {},
+      output: { Messages: deliveries.map((delivery) => received(delivery, attributes)) },
       undelivered: () => messages.giveBack(queue, deliveries),
     };
   },

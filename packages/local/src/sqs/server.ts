@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { openDatabase } from '../database.ts';
@@ -45,8 +46,12 @@ async function answer(
   credentials: Credentials,
 ): Promise<void> {
   const { request, response } = exchange;
+  const { socket } = request;
+  watched.get(socket)?.();
   const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  const leave = () => gone.abort();
+  response.once('close', leave);
+  socket.once('end', leave);
   let outcome: Outcome | undefined;
   let status = 200;
   const headers: Record<string, string> = { 'x-amzn-requestid': randomUUID(), 'content-type': 'application/x-amz-json-1.0' };
@@ -62,13 +67,35 @@ async function answer(
     headers['x-amzn-query-error'] = `${refusal.queryCode};${status < 500 ? 'Sender' : 'Receiver'}`;
     outcome = { output: { __type: `com.amazonaws.sqs#${name}`, message } };
   }
+  const { output, undelivered } = outcome;
   try {
-    response.writeHead(status, headers).end(JSON.stringify(outcome.output));
+    response.writeHead(status, headers).end(JSON.stringify(output));
     await finished(response);
   } catch {
-    // The client has gone without the answer: messages in it would be hidden from everybody for nothing.
-    outcome.undelivered?.();
+    undelivered?.();
+    return;
+  } finally {
+    socket.off('end', leave);
   }
+  if (undelivered) watch(socket, undelivered);
+}
+
+/** Ends the watch over a connection's last answer. */
+const watched = new WeakMap<Socket, () => void>();
+
+/**
+ * Calls `undelivered` if the connection is reset before the next request on it: the answer was on its way when its
+ * reader had gone. Messages in it would be hidden from everybody for nothing.
+ */
+function watch(socket: Socket, undelivered: () => void): void {
+  const closed = (reset: boolean) => {
+    if (reset) undelivered();
+  };
+  socket.once('close', closed);
+  watched.set(socket, () => {
+    socket.off('close', closed);
+    watched.delete(socket);
+  });
 }
 
 /** The action's name and input, once the signature over them is found good. */
