@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { adamW, autoencoderObjective, randomFrom } from '@loraloom/engine';
-import { resolution, vaeConfig, vaeShapes } from './architecture.ts';
+import { adamW, autoencoderObjective, randomFrom, vaeShapes } from '@loraloom/engine';
+import { resolution, vaeConfig } from './architecture.ts';
 import { compose } from './compose.ts';
 import { iconNames, renderedIcons } from './icons.ts';
 import { initialParameters } from './initial.ts';
@@ -16,7 +16,7 @@ export async function* trainAutoencoder(
   steps: number,
 ): AsyncGenerator<{ step: number; loss: number }, TrainingState> {
   const path = join(folder, 'vae.safetensors');
-  const state = await loadState(path, initialParameters(vaeShapes(), randomFrom(1)));
+  const state = await loadState(path, initialParameters(vaeShapes(vaeConfig), randomFrom(1)));
   if (state.moments.step >= steps) return state;
   const icons: Uint8Array[] = [];
   for (const set of ['noto', 'fluent-emoji-flat', 'fluent-emoji-high-contrast'] as const)

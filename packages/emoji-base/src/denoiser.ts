@@ -1,6 +1,17 @@
 import { join } from 'node:path';
-import { adamW, addNoise, denoiserObjective, openSchedule, type Pipeline, randomFrom, snr, target } from '@loraloom/engine';
-import { latentSize, resolution, schedulerConfig, textShapes, unetShapes } from './architecture.ts';
+import {
+  adamW,
+  addNoise,
+  denoiserObjective,
+  openSchedule,
+  type Pipeline,
+  randomFrom,
+  snr,
+  target,
+  textShapes,
+  unetShapes,
+} from '@loraloom/engine';
+import { latentSize, resolution, schedulerConfig, textConfig, unetConfig } from './architecture.ts';
 import { initialParameters } from './initial.ts';
 import { dataset, randomPlacement } from './pictures.ts';
 import { loadState, saveState, type TrainingState } from './state.ts';
@@ -12,8 +23,8 @@ const latentLength = 4 * latentSize * latentSize;
 
 /** The layout of the UNet's and the text encoder's weights, trained as one. */
 export const denoiserShapes = (vocabulary: number) => [
-  ...unetShapes().map(([name, dims]) => [`unet.${name}`, dims] as const),
-  ...textShapes(vocabulary).map(([name, dims]) => [`text_encoder.${name}`, dims] as const),
+  ...unetShapes(unetConfig).map(([name, dims]) => [`unet.${name}`, dims] as const),
+  ...textShapes(vocabulary, textConfig).map(([name, dims]) => [`text_encoder.${name}`, dims] as const),
 ];
 
 /**

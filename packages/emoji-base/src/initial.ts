@@ -1,6 +1,4 @@
-import { type Parameters, parameters } from '@loraloom/engine';
-
-type Shape = readonly [name: string, dims: readonly number[]];
+import { type Parameters, parameters, type Shape } from '@loraloom/engine';
 
 /**
  * Starting values as PyTorch's layers have them: uniform in ±1/√fan_in, norms at one, embeddings normal with deviation 0.02;

@@ -2,8 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openPipeline, randomFrom } from '@loraloom/engine';
-import { vaeShapes } from './architecture.ts';
+import { openPipeline, randomFrom, vaeShapes } from '@loraloom/engine';
+import { vaeConfig } from './architecture.ts';
 import { trainAutoencoder } from './autoencoder.ts';
 import { denoiserShapes, trainDenoiser } from './denoiser.ts';
 import { writeAutoencoder, writeDenoiser } from './folder.ts';
@@ -55,7 +55,7 @@ const vocabulary = await writeTokenizer(join(model, 'tokenizer'));
 
 const autoencoder = progress('autoencoder', autoencoderSteps);
 for await (const { step, loss } of trainAutoencoder(folder, autoencoderSteps)) autoencoder(step, loss);
-const state = await loadState(join(folder, 'vae.safetensors'), initialParameters(vaeShapes(), randomFrom(1)));
+const state = await loadState(join(folder, 'vae.safetensors'), initialParameters(vaeShapes(vaeConfig), randomFrom(1)));
 const trained = { ...state.parameters, values: state.average };
 // The UNet works on latents of deviation one; diffusers keeps the factor in the autoencoder's configuration.
 await writeAutoencoder(model, trained, 1);

@@ -15,6 +15,7 @@ export { decodePicture, encodePng, type Picture, resizeCover } from './pixels.ts
 export { autoencoderObjective, denoiserObjective } from './pretrain.ts';
 export { type Random, randomFrom } from './random.ts';
 export { addNoise, openSchedule, type Schedule, snr, target } from './samplers/schedule.ts';
+export { type Shape, textShapes, unetShapes, vaeShapes } from './shapes.ts';
 export { openTokenizer, type Tokenizer } from './tokenizer.ts';
 export { type Example, type Training, type TrainingStep, trainLora } from './train.ts';
 export { version } from './version.ts';
