@@ -38,7 +38,7 @@ const bucket = sdkBucket(s3, environment.BUCKET);
 const log = (line: Record<string, unknown>) => console.log(JSON.stringify({ time: new Date().toISOString(), ...line }));
 
 const stop = new AbortController();
-for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
 // As a child of the local stack: a parent that dies takes its worker along.
 process.once('disconnect', () => stop.abort());
 

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
+export { decodePicture, encodePng, type Picture } from '@loraloom/engine';
 export { type Background, backgrounds } from './backgrounds.ts';
 export { backgroundOf } from './colour.ts';
 export { contactSheet, drawSheet, type Sheet } from './sheet.ts';

@@ -4,6 +4,9 @@ import { baseFolder } from '@loraloom/emoji-base';
 export const emoji = {
   folder: baseFolder,
   name: 'emoji',
+  family: 'sd1',
+  resolution: 128,
+  latent_factor: 8,
   default_steps: 20,
   default_guidance_scale: 3,
   default_sampler: 'ddim',

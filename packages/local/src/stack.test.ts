@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connect, type Loraloom } from '@loraloom/client';
-import { decodePicture, encodePng } from '@loraloom/engine';
+import { decodePicture, encodePng } from '@loraloom/emoji-base';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Stack, startStack } from './stack.ts';
 
@@ -15,6 +15,9 @@ import { type Stack, startStack } from './stack.ts';
 const tiny = {
   folder: fileURLToPath(new URL('../../engine/fixtures/sd-tiny/model', import.meta.url)),
   name: 'tiny',
+  family: 'sd1',
+  resolution: 64,
+  latent_factor: 4,
   default_steps: 2,
   default_guidance_scale: 2,
   default_sampler: 'ddim',
