@@ -39,7 +39,7 @@ test.each([
   ['a line without an end', 'a'.repeat(20_000)],
   ['bytes behind the end', '0\r\n\r\nx'],
   ['a trailer without a colon', '0\r\nx\r\n\r\n'],
-  ['an endless trailer', `0\r\n${'a:b\r\n'.repeat(100)}\r\n`],
+  ['endless trailers', `0\r\n${Array.from({ length: 100 }, (_, i) => `a${i}:b\r\n`).join('')}\r\n`],
   ['a cut trailer', '0\r\na:'],
 ])('refused: %s', async (_, body) => {
   for (const size of sizes) await expect(decode(body, size)).rejects.toThrow(S3Error);
