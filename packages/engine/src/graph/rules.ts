@@ -122,7 +122,12 @@ function convInput(g: Tensor, x: Tensor, weight: Tensor, stride: number, pads: r
   const [kh, kw] = [weight.size(2), weight.size(3)];
   if (stride !== 1) return g.convTranspose(weight, stride, pads, [x.size(2), x.size(3)]);
   // At stride 1 the gradient is a plain convolution with the weight transposed and turned by 180°, which runs far faster than ConvTranspose.
-  const turned = weight.transpose([1, 0, 2, 3]).reverse(2).reverse(3);
+  const [o, c] = [weight.size(0), weight.size(1)];
+  const turned = weight
+    .transpose([1, 0, 2, 3])
+    .reshape([c, o, kh * kw])
+    .reverse(2)
+    .reshape([c, o, kh, kw]);
   const [top = 0, left = 0, bottom = 0, right = 0] = pads;
   return g.conv(turned, undefined, 1, [kh - 1 - top, kw - 1 - left, kh - 1 - bottom, kw - 1 - right]);
 }
