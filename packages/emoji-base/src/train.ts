@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { openPipeline, randomFrom, vaeShapes } from '@loraloom/engine';
 import { vaeConfig } from './architecture.ts';
 import { trainAutoencoder } from './autoencoder.ts';
+import { trainDecoder } from './decoder.ts';
 import { denoiserShapes, trainDenoiser } from './denoiser.ts';
 import { writeAutoencoder, writeDenoiser } from './folder.ts';
 import { initialParameters } from './initial.ts';
@@ -20,8 +21,9 @@ const { values } = parseArgs({
   options: {
     /** Where checkpoints, rendered icons and the model in the making are kept. */
     folder: { type: 'string', default: fileURLToPath(new URL('../../../.train', import.meta.url)) },
-    'autoencoder-steps': { type: 'string', default: '900' },
-    'denoiser-steps': { type: 'string', default: '12000' },
+    'autoencoder-steps': { type: 'string', default: '2400' },
+    'decoder-steps': { type: 'string', default: '1500' },
+    'denoiser-steps': { type: 'string', default: '7000' },
     /** Take the denoiser as it stands into the model every this many steps, to look at samples. */
     'publish-every': { type: 'string', default: '250' },
   },
@@ -29,6 +31,7 @@ const { values } = parseArgs({
 const { folder } = values;
 const model = join(folder, 'model');
 const autoencoderSteps = Number(values['autoencoder-steps']);
+const decoderSteps = Number(values['decoder-steps']);
 const denoiserSteps = Number(values['denoiser-steps']);
 const publishEvery = Number(values['publish-every']);
 
@@ -56,7 +59,12 @@ const vocabulary = await writeTokenizer(join(model, 'tokenizer'));
 const autoencoder = progress('autoencoder', autoencoderSteps);
 for await (const { step, loss } of trainAutoencoder(folder, autoencoderSteps)) autoencoder(step, loss);
 const state = await loadState(join(folder, 'vae.safetensors'), initialParameters(vaeShapes(vaeConfig), randomFrom(1)));
-const trained = { ...state.parameters, values: state.average };
+
+const decoder = progress('decoder', decoderSteps);
+const tuning = trainDecoder({ ...state.parameters, values: state.average }, folder, decoderSteps);
+let tuned = await tuning.next();
+for (; !tuned.done; tuned = await tuning.next()) decoder(tuned.value.step, tuned.value.loss);
+const trained = tuned.value;
 // The UNet works on latents of deviation one; diffusers keeps the factor in the autoencoder's configuration.
 await writeAutoencoder(model, trained, 1);
 

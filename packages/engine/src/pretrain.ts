@@ -15,8 +15,8 @@ const below = (prefix: string, inputs: ReadonlyMap<string, Tensor>) =>
   new Map([...inputs].flatMap(([name, tensor]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), tensor]] : [])));
 
 /**
- * The autoencoder's objective: absolute and squared error of the pictures (the latter gets their colours right early), absolute
- * error of the differences between neighbours (which keeps edges sharp), and the divergence of the latents from a normal distribution (arXiv 1312.6114) weighted by `divergence`.
+ * The autoencoder's objective: the pictures' error, and the divergence of the latents from a normal distribution
+ * (arXiv 1312.6114) weighted by `divergence`.
  * Inputs: `pictures` `[batch, 3, size, size]` in −1 … 1, `noise` `[batch, 4, size / factor, size / factor]`.
  */
 export async function autoencoderObjective(
@@ -33,8 +33,38 @@ export async function autoencoderObjective(
   const { mean, logVariance } = encode(weights, config, pictures);
   const noise = graph.input('noise', mean.sizes);
   const decoded = decode(weights, config, mean.add(logVariance.mul(0.5).exp().mul(noise)));
+  const information = average(mean.mul(mean).add(logVariance.exp()).sub(logVariance).sub(1)).mul(0.5);
+  return objective(pictureError(decoded, pictures).add(information.mul(divergence)), inputs);
+}
+
+/**
+ * The decoder's objective while the encoder stays as it is, so that latents keep their meaning: the pictures' error as the
+ * autoencoder's. Inputs: `pictures` `[batch, 3, size, size]` in −1 … 1, and the weights that stay.
+ * @param parameters those of the decoder, `kept` the others
+ */
+export async function decoderObjective(
+  config: VaeConfig,
+  parameters: Parameters,
+  kept: Parameters,
+  batch: number,
+  size: number,
+): Promise<Objective> {
+  const graph = new Graph();
+  const inputs = parameterInputs(graph, parameters);
+  const weights = arrange(Vae, new Map([...inputs, ...parameterInputs(graph, kept)]), 'the autoencoder');
+  const pictures = graph.input('pictures', [batch, 3, size, size]);
+  return objective(pictureError(decode(weights, config, encode(weights, config, pictures).mean), pictures), inputs);
+}
+
+const average = (x: Tensor) => x.mean([0, 1, 2, 3], false);
+
+/**
+ * Absolute and squared error of the pictures (the latter gets their colours right early), and absolute error of the
+ * differences between neighbours (which keeps edges sharp).
+ */
+function pictureError(decoded: Tensor, pictures: Tensor): Tensor {
   const error = decoded.sub(pictures);
-  const average = (x: Tensor) => x.mean([0, 1, 2, 3], false);
+  const size = pictures.size(2);
   const edges = [2, 3].map((axis) =>
     average(
       error
@@ -43,10 +73,8 @@ export async function autoencoderObjective(
         .abs(),
     ),
   );
-  const information = average(mean.mul(mean).add(logVariance.exp()).sub(logVariance).sub(1)).mul(0.5);
   const difference = average(error.abs()).add(average(error.mul(error)).mul(2));
-  const loss = edges.reduce((sum, edge) => sum.add(edge.mul(0.5)), difference).add(information.mul(divergence));
-  return objective(loss, inputs);
+  return edges.reduce((sum, edge) => sum.add(edge.mul(0.5)), difference);
 }
 
 /**
