@@ -27,6 +27,8 @@ const Environment = z.object({
   S3_ENDPOINT: z.url().optional(),
   SQS_ENDPOINT: z.url().optional(),
   EXECUTION_PROVIDER: z.enum(['cpu', 'cuda', 'webgpu']).default('cpu'),
+  /** Pictures made at once: more fill a large GPU, and cost memory. */
+  SLOTS: z.coerce.number().int().min(1).max(64).default(8),
   VISIBILITY_SECONDS: z.coerce.number().int().min(2).max(43_200).default(60),
 });
 
@@ -47,6 +49,7 @@ const services = {
   queues: { trainings: sdkQueue(sqs, environment.TRAININGS_QUEUE_URL), images: sdkQueue(sqs, environment.IMAGES_QUEUE_URL) },
   modelsFolder: environment.MODELS_DIR,
   provider: environment.EXECUTION_PROVIDER,
+  slots: environment.SLOTS,
   visibilitySeconds: environment.VISIBILITY_SECONDS,
   log,
 };

@@ -4,7 +4,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline as pipe } from 'node:stream/promises';
-import { openPipeline, type Pipeline } from '@loraloom/engine';
+import { type Batch, openBatch, openPipeline, type Pipeline } from '@loraloom/engine';
 import { keys, type Model, readModel } from '@loraloom/jobs';
 import { Failure } from './failure.ts';
 import type { Services } from './services.ts';
@@ -12,13 +12,25 @@ import type { Services } from './services.ts';
 /** Opens base models by name and keeps them open. */
 export interface Models {
   /** @throws Failure `unknown_model` */
-  open(name: string): Promise<{ model: Model; pipeline: Pipeline; digest: string }>;
+  open(name: string): Promise<{ model: Model } & OpenModel>;
   close(): Promise<void>;
 }
 
+/** A base model with the one batch in which all pictures over it are made. */
+interface OpenModel {
+  pipeline: Pipeline;
+  batch: Batch;
+  digest: string;
+}
+
 /** Models of the bucket, downloaded once to this machine's disk into a folder named by their content. */
-export function bucketModels({ bucket, modelsFolder, provider }: Pick<Services, 'bucket' | 'modelsFolder' | 'provider'>): Models {
-  const opened = new Map<string, Promise<{ pipeline: Pipeline; digest: string }>>();
+export function bucketModels({
+  bucket,
+  modelsFolder,
+  provider,
+  slots,
+}: Pick<Services, 'bucket' | 'modelsFolder' | 'provider' | 'slots'>): Models {
+  const opened = new Map<string, Promise<OpenModel>>();
   return {
     async open(name) {
       const model = await readModel(bucket, name);
@@ -30,7 +42,7 @@ export function bucketModels({ bucket, modelsFolder, provider }: Pick<Services, 
         (async () => {
           const folder = await download({ bucket, modelsFolder }, model, content);
           const pipeline = await openPipeline(folder, { provider });
-          return { pipeline, digest: await pipeline.digest() };
+          return { pipeline, batch: openBatch(pipeline, slots), digest: await pipeline.digest() };
         })();
       opened.set(content, opening);
       // A failed download is tried anew by the next job.

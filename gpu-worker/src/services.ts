@@ -7,6 +7,8 @@ export interface Services {
   /** Folder on this machine where base models are kept between jobs. */
   modelsFolder: string;
   provider: 'cpu' | 'cuda' | 'webgpu';
+  /** How many pictures are made at once over one base model. */
+  slots: number;
   /** Seconds for which a received message is hidden; prolonged while its job runs. */
   visibilitySeconds: number;
   /** Takes one structured log line. */

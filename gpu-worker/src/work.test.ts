@@ -47,6 +47,7 @@ beforeEach(async () => {
     queues: { trainings: memoryQueue(), images: memoryQueue() },
     modelsFolder: await mkdtemp(join(tmpdir(), 'loraloom-models-')),
     provider: 'cpu',
+    slots: 4,
     visibilitySeconds: 30,
     log: (line) => lines.push(line),
   };
@@ -145,7 +146,7 @@ it('makes pictures, and the same ones again', async () => {
   startWorker();
   const { id } = await askImage({ n: 2 });
   const job = await finished.image(id);
-  expect(job).toMatchObject({ status: 'succeeded', attempts: 1, progress: { step: 2, total_steps: 2 } });
+  expect(job).toMatchObject({ status: 'succeeded', attempts: 1, progress: { step: 4, total_steps: 4 } });
   const [first, second] = job.output?.images ?? [];
   expect([first?.seed, second?.seed]).toEqual([1, 2]);
   expect(first?.sha256).not.toBe(second?.sha256);
@@ -239,3 +240,41 @@ it('hands a training over when it is told to stop, and the next worker ends with
   };
   expect(await weights('halved', halved.output?.lora.lora_id)).toBe(await weights('whole', whole.output?.lora.lora_id));
 }, 60_000);
+
+it('makes a burst of unlike requests together, each as if it were alone', async () => {
+  const requests: Partial<ImageRequestInput>[] = [
+    { prompt: 'a cat', seed: 1, steps: 40 },
+    { prompt: 'a dog', seed: 2, steps: 3, sampler: 'euler' },
+    { prompt: 'a red sofa', seed: 3, n: 2, guidance_scale: 1 },
+    { prompt: 'mountains', seed: 4, width: 96, height: 32 },
+    { prompt: 'a cat', seed: 5 },
+  ];
+  const digestsOf = (job: Awaited<ReturnType<typeof finished.image>>) => job.output?.images.map(({ sha256 }) => sha256);
+  const burst = await Promise.all(requests.map(askImage));
+  const worker = startWorker();
+  const together = await Promise.all(burst.map(({ id }) => finished.image(id)));
+  expect(together.map(({ status }) => status)).toEqual(requests.map(() => 'succeeded'));
+  // The long one began before the others and ended after the last: they joined the batch that it was in.
+  const ends = together.map(({ finished_at }) => finished_at ?? '');
+  expect(ends.toSorted().at(-1)).toBe(ends[0]);
+  await worker.stop();
+
+  services.slots = 1;
+  startWorker();
+  for (const [i, request] of requests.entries()) {
+    const alone = await finished.image((await askImage(request)).id);
+    expect(digestsOf(alone)?.length).toBe(request.n ?? 1);
+    if (JSON.stringify(digestsOf(alone)) !== JSON.stringify(digestsOf(together[i] ?? alone))) {
+      // Sums in another order may turn a value's last bit, and so a pixel by one.
+      for (const [j, { key }] of (alone.output?.images ?? []).entries()) {
+        const [one, other] = await Promise.all([key, together[i]?.output?.images[j]?.key ?? ''].map(pixels));
+        expect(Math.max(...(one ?? []).map((value, k) => Math.abs(value - (other?.[k] ?? 999))))).toBeLessThanOrEqual(1);
+      }
+    }
+  }
+});
+
+async function pixels(key: string): Promise<number[]> {
+  const found = await services.bucket.getBytes(key);
+  return found ? [...(await decodePicture(found.bytes)).data] : [];
+}

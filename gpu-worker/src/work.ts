@@ -11,7 +11,10 @@ export type QueueName = 'trainings' | 'images';
 /** Carries a job through; returning is success, throwing leaves the message to the queue. */
 type Handler = (job: { tenant: string; id: string }, stop: AbortSignal) => Promise<void>;
 
-/** Works on the named queues, one job of each at a time, until `stop` aborts; then returns when what was begun is put back. */
+/**
+ * Works on the named queues until `stop` aborts; then returns when what was begun is put back. Trainings go one at
+ * a time; image jobs as many as there are slots, so that whatever waits in the queue joins the running batch as slots free up.
+ */
 export async function work(services: Services, queues: readonly QueueName[], stop: AbortSignal): Promise<void> {
   const models = bucketModels(services);
   const handlers: Record<QueueName, Handler> = {
@@ -21,25 +24,35 @@ export async function work(services: Services, queues: readonly QueueName[], sto
   const sweep = setInterval(() => sweepQuietly(services), 120_000);
   sweepQuietly(services);
   try {
-    await Promise.all(queues.map((name) => consume(services, name, handlers[name], stop)));
+    const atOnce: Record<QueueName, number> = { trainings: 1, images: services.slots };
+    await Promise.all(queues.map((name) => consume(services, name, handlers[name], atOnce[name], stop)));
   } finally {
     clearInterval(sweep);
     await models.close();
   }
 }
 
-async function consume(services: Services, name: QueueName, handler: Handler, stop: AbortSignal): Promise<void> {
+async function consume(services: Services, name: QueueName, handler: Handler, atOnce: number, stop: AbortSignal): Promise<void> {
   const { queues, visibilitySeconds, log } = services;
+  const running = new Set<Promise<void>>();
   while (!stop.aborted) {
+    if (running.size >= atOnce) await Promise.race(running);
     try {
-      const messages = await queues[name].receive({ waitSeconds: 20, visibilitySeconds, signal: stop });
-      for (const message of messages) await handle(services, queues[name], message, handler, stop);
+      const maxMessages = Math.min(10, atOnce - running.size);
+      for (const message of await queues[name].receive({ maxMessages, waitSeconds: 20, visibilitySeconds, signal: stop })) {
+        const job: Promise<void> = handle(services, queues[name], message, handler, stop)
+          // The message comes back by itself after its visibility.
+          .catch((error) => log({ level: 'error', message: 'message not put back', queue: name, error: String(error) }))
+          .finally(() => running.delete(job));
+        running.add(job);
+      }
     } catch (error) {
-      if (stop.aborted) return;
+      if (stop.aborted) break;
       log({ level: 'error', message: 'queue out of reach', queue: name, error: String(error) });
       await sleep(2000, undefined, { signal: stop }).catch(() => undefined);
     }
   }
+  await Promise.all(running);
 }
 
 async function handle(

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { generate, openPipeline, type Picture, type Pipeline } from '@loraloom/engine';
+import { openBatch, openPipeline, type Picture, type Pipeline, resultOf } from '@loraloom/engine';
 import { type Background, backgrounds } from './backgrounds.ts';
 import { backgroundOf } from './colour.ts';
 import { baseFolder } from './index.ts';
@@ -36,25 +36,16 @@ export async function* samples(
   pipeline: Pipeline,
   { count = 40, steps = 20, guidanceScale = 3 }: { count?: number; steps?: number; guidanceScale?: number } = {},
 ): AsyncGenerator<Sample> {
-  const wanted = samplePrompts(count);
-  for (let start = 0; start < count; start += 8) {
-    const batch = wanted.slice(start, start + 8);
-    const prompts = batch.map(({ prompt }, i) => ({ prompt, negativePrompt: '', seed: start + i, loras: [] }));
-    const { resolution } = pipeline;
-    const painting = generate(pipeline, {
-      prompts,
-      width: resolution,
-      height: resolution,
-      steps,
-      guidanceScale,
-      sampler: 'ddim',
-    });
-    let next = await painting.next();
-    while (!next.done) next = await painting.next();
-    for (const [i, picture] of next.value.entries()) {
-      const one = batch[i];
-      if (one) yield { ...one, picture, found: backgroundOf(picture).background };
-    }
+  const batch = openBatch(pipeline, 8);
+  const { resolution } = pipeline;
+  const common = { negativePrompt: '', loras: [], width: resolution, height: resolution, sampler: 'ddim' } as const;
+  const pictures = samplePrompts(count).map((wanted, seed) => ({
+    ...wanted,
+    painting: resultOf(batch.generate({ ...common, prompt: wanted.prompt, seed, steps, guidanceScale })),
+  }));
+  for (const { painting, ...wanted } of pictures) {
+    const picture = await painting;
+    yield { ...wanted, picture, found: backgroundOf(picture).background };
   }
 }
 

@@ -5,15 +5,18 @@ import type { DType, Graph, Tensor } from './graph/tensor.ts';
 
 const dtypes: Record<string, DType> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16', I64: 'int64' };
 
-/** The weights of a safetensors file as graph tensors by name, in float32, their bytes left in the file. */
-export async function fileWeights(graph: Graph, file: string): Promise<Map<string, Tensor>> {
+/**
+ * The weights of a safetensors file as graph tensors by name, in float32, their bytes left in the file.
+ * @param named what the graph calls them, where several files meet in one
+ */
+export async function fileWeights(graph: Graph, file: string, named = (name: string) => name): Promise<Map<string, Tensor>> {
   const { tensors, dataOffset } = await readHeader(file);
   const weights = new Map<string, Tensor>();
   for (const [name, { dtype, shape, begin, end }] of tensors) {
     const type = dtypes[dtype];
     if (!type) throw new InputError('unsupported_dtype', `${file}: ${name} is ${dtype}; F32, F16 or BF16 wanted`);
-    const stored = graph.weight(name, shape, type, { file, offset: dataOffset + begin, length: end - begin });
-    weights.set(name, type === 'int64' ? stored : stored.cast('float32'));
+    const stored = graph.weight(named(name), shape, type, { file, offset: dataOffset + begin, length: end - begin });
+    weights.set(named(name), type === 'int64' ? stored : stored.cast('float32'));
   }
   return weights;
 }

@@ -1,138 +1,180 @@
-import { InputError } from './error.ts';
-import { type Pipeline, tokens } from './families/pipeline.ts';
-import { checkFits, packLoras, type WeightedLora } from './lora.ts';
+import { setImmediate as turn } from 'node:timers/promises';
+import { begin, type Denoising, finished, latentsOf, type PictureRequest, step } from './denoise.ts';
+import type { Pipeline } from './families/pipeline.ts';
 import type { Picture } from './pixels.ts';
-import { randomFrom } from './random.ts';
-import { type SamplerName, type SampleState, samplers } from './samplers/index.ts';
 
-/** What one picture is made from. */
-export interface Prompt {
-  prompt: string;
-  negativePrompt: string;
-  /** 0 … 2³² − 1; the same seed gives the same picture whatever else is in the batch. */
-  seed: number;
-  loras: readonly WeightedLora[];
+/** How far a picture has come. */
+export interface Steps {
+  step: number;
+  steps: number;
 }
 
-/** Pictures made together: of one size, by one sampler in as many steps, each with its own prompt, seed and LoRAs. */
-export interface Generation {
-  prompts: readonly Prompt[];
-  width: number;
-  height: number;
-  steps: number;
-  /** How far beyond the negative prompt's prediction to go (arXiv 2207.12598); 1 does without it. */
-  guidanceScale: number;
-  sampler: SamplerName;
+/** A running batch over one base model, which pictures join and leave between any two steps. */
+export interface Batch {
+  /**
+   * Generates a picture as soon as a slot is free, yielding how far it has come; whoever looks seldom sees only the latest.
+   * It comes out the same whatever else the batch holds. Ending the generator early frees its slot.
+   * @throws InputError `bad_size`, `bad_steps`, `lora_mismatch`, `not_finite`
+   */
+  generate(request: PictureRequest, signal?: AbortSignal): AsyncGenerator<Steps, Picture>;
+}
+
+/** A request's place in the batch, or before it. */
+interface Seat {
+  request: PictureRequest;
+  signal: AbortSignal | undefined;
+  denoising?: Denoising;
+  outcome?: { picture: Picture } | { error: unknown };
+  left: boolean;
+  /** Tells whoever waits for the seat that something has changed. */
+  change(): void;
+  changed: Promise<void>;
 }
 
 /**
- * Generates pictures, yielding after each step.
- * @throws InputError `bad_size`, `bad_steps`, `lora_mismatch`, `not_finite`
+ * Opens a batch. Pictures of the same size take their steps together, whatever their prompts, LoRAs, samplers, numbers of steps
+ * and seeds are; sizes take turns.
+ * @param slots how many pictures of one size may be in the making at once; the others wait in the order of their coming
  */
-export async function* generate(
-  pipeline: Pipeline,
-  generation: Generation,
-  signal?: AbortSignal,
-): AsyncGenerator<{ step: number; steps: number }, Picture[]> {
-  const { prompts, width, height } = generation;
-  const { multiple, latentFactor } = pipeline;
-  if (width % multiple !== 0 || height % multiple !== 0) {
-    throw new InputError(
-      'bad_size',
-      `${width} × ${height}: this model makes pictures whose sides are multiples of ${multiple} pixels`,
-    );
+export function openBatch(pipeline: Pipeline, slots: number): Batch {
+  let waiting: Seat[] = [];
+  let running: Seat[] = [];
+  let looping = false;
+
+  const end = (seat: Seat, outcome: Seat['outcome']) => {
+    if (outcome) seat.outcome = outcome;
+    waiting = waiting.filter((other) => other !== seat);
+    running = running.filter((other) => other !== seat);
+    notify(seat);
+  };
+  const sameSize = (a: Seat, b: Seat) => a.request.width === b.request.width && a.request.height === b.request.height;
+
+  /** Lets those in for whom a slot is free. */
+  async function admit(): Promise<void> {
+    for (const seat of waiting) {
+      if (seat.left || seat.outcome) continue;
+      if (running.filter((other) => sameSize(seat, other)).length >= slots) continue;
+      try {
+        seat.denoising = await begin(pipeline, seat.request);
+        waiting = waiting.filter((other) => other !== seat);
+        if (!seat.left) running.push(seat);
+      } catch (error) {
+        end(seat, { error });
+      }
+    }
   }
-  const size = (4 * width * height) / latentFactor ** 2;
-  const noises = prompts.map(({ seed }) => randomFrom(seed).fillNormal(new Float32Array(size)));
-  const latents = yield* denoise(pipeline, generation, noises, signal);
-  return decodeLatents(pipeline, latents, width, height);
+
+  async function run(): Promise<void> {
+    for (;;) {
+      for (const seat of [...waiting, ...running]) if (seat.signal?.aborted) end(seat, { error: seat.signal.reason });
+      await admit();
+      const [first] = running;
+      if (!first) {
+        if (waiting.length > 0) continue;
+        // In the same breath as the check, so that whoever comes next finds no loop and starts one.
+        looping = false;
+        return;
+      }
+      const together = running.filter((seat) => sameSize(first, seat));
+      // Whose turn it was goes to the end of the line.
+      running = [...running.filter((seat) => !sameSize(first, seat)), ...together];
+      try {
+        const before = together.flatMap(({ denoising }) => denoising ?? []);
+        const after = await step(pipeline, before);
+        for (const [i, seat] of together.entries()) {
+          const denoising = after[i];
+          if (denoising) seat.denoising = denoising;
+          notify(seat);
+        }
+      } catch (error) {
+        for (const seat of together) end(seat, { error });
+      }
+      for (const seat of together) {
+        if (!seat.denoising || seat.outcome || seat.left || !finished(seat.denoising)) continue;
+        const { width, height } = seat.request;
+        try {
+          end(seat, { picture: await decodeLatents(pipeline, latentsOf(seat.denoising), width, height) });
+        } catch (error) {
+          end(seat, { error });
+        }
+      }
+      // The arithmetic holds this thread: timers and sockets get their turn between two steps.
+      await turn();
+    }
+  }
+
+  return {
+    async *generate(request, signal) {
+      signal?.throwIfAborted();
+      const seat = seatOf(request, signal);
+      waiting.push(seat);
+      if (!looping) {
+        looping = true;
+        void run();
+      }
+      let seen = 0;
+      try {
+        for (;;) {
+          const { changed, outcome, denoising } = seat;
+          if (denoising && denoising.i > seen) {
+            seen = denoising.i;
+            yield { step: seen, steps: denoising.sampler.timesteps.length };
+          } else if (outcome) {
+            if ('error' in outcome) throw outcome.error;
+            return outcome.picture;
+          } else await changed;
+        }
+      } finally {
+        seat.left = true;
+        end(seat, undefined);
+      }
+    },
+  };
 }
 
-/** The sampler's loop, from noise `[4, h, w]` of variance 1 for each picture to its latents. */
-export async function* denoise(
-  { model, programs, schedule, ...pipeline }: Pipeline,
-  { prompts, width, height, steps, guidanceScale, sampler: name }: Generation,
-  noises: readonly Float32Array[],
-  signal?: AbortSignal,
-): AsyncGenerator<{ step: number; steps: number }, Float32Array[]> {
-  const sampler = samplers[name](schedule, steps);
-  const [text, unet] = [await programs.text(), await programs.unet()];
-  const layers = [...text.layers, ...unet.layers];
-  for (const { lora } of prompts.flatMap(({ loras }) => loras)) checkFits(layers, lora);
-  // With guidance each picture has two places in the batch: all negative prompts first, then all prompts.
-  const guided = guidanceScale !== 1;
-  const places = guided ? [...prompts.map((prompt) => ({ ...prompt, prompt: prompt.negativePrompt })), ...prompts] : prompts;
-  const sets = places.map(({ loras }) => loras);
-  const ids = tokens(
-    { model, programs, schedule, ...pipeline },
-    places.map(({ prompt }) => prompt),
-  );
-  const { features } = await text.run({ ids, ...packLoras(text.layers, sets) });
-  const context = { data: features, dims: [places.length, 77, model.unet.cross_attention_dim] };
-  const loras = packLoras(unet.layers, sets);
-  const [h, w] = [height / pipeline.latentFactor, width / pipeline.latentFactor];
-
-  let states: SampleState[] = noises.map((noise) => sampler.start(noise));
-  for (const [i, timestep] of sampler.timesteps.entries()) {
-    signal?.throwIfAborted();
-    const inputs = states.map((state) => sampler.input(state, i));
-    const sample = join(guided ? [...inputs, ...inputs] : inputs);
-    const { prediction } = await unet.run({
-      sample: { data: sample, dims: [places.length, 4, h, w] },
-      timesteps: { data: new Float32Array(places.length).fill(timestep), dims: [places.length] },
-      context,
-      ...loras,
-    });
-    const length = 4 * h * w;
-    const part = (place: number) => prediction.subarray(place * length, (place + 1) * length);
-    states = states.map((state, picture) => {
-      const output = guided ? guide(part(picture), part(prompts.length + picture), guidanceScale) : part(picture);
-      return sampler.step(state, output, i);
-    });
-    yield { step: i + 1, steps: sampler.timesteps.length };
-  }
-  const latents = states.map((state) => state.latents);
-  if (!latents.every((values) => values.every(Number.isFinite))) {
-    throw new InputError(
-      'not_finite',
-      'the model gave values that are not numbers; a lower LoRA weight or guidance scale may help',
-    );
-  }
-  return latents;
+function seatOf(request: PictureRequest, signal: AbortSignal | undefined): Seat {
+  const seat: Seat = { request, signal, left: false, changed: Promise.resolve(), change: () => undefined };
+  renew(seat);
+  return seat;
 }
 
-/** Latents `[4, h, w]`, as the UNet has them, to pictures. */
+function notify(seat: Seat): void {
+  seat.change();
+  renew(seat);
+}
+
+function renew(seat: Seat): void {
+  seat.changed = new Promise((resolve) => {
+    seat.change = resolve;
+  });
+}
+
+/** What a generator returns in the end, for those who do not care how far it has come. */
+export async function resultOf<T>(run: AsyncGenerator<unknown, T>): Promise<T> {
+  for (;;) {
+    const { done, value } = await run.next();
+    if (done) return value;
+  }
+}
+
+/** Latents `[4, h, w]`, as the UNet has them, to a picture. */
 export async function decodeLatents(
   { model, programs, latentFactor }: Pipeline,
-  latents: readonly Float32Array[],
+  latents: Float32Array,
   width: number,
   height: number,
-): Promise<Picture[]> {
+): Promise<Picture> {
   const decoder = await programs.decoder();
-  const pictures: Picture[] = [];
-  // One at a time: the decoder needs far more memory than a step of the UNet, and gains nothing from a batch.
-  for (const scaled of latents) {
-    const data = scaled.map((value) => value / model.vae.scaling_factor);
-    const { pictures: planes } = await decoder.run({
-      latents: { data, dims: [1, 4, height / latentFactor, width / latentFactor] },
-    });
-    const pixels = new Uint8Array(3 * width * height);
-    const plane = width * height;
-    for (let i = 0; i < plane; i++) {
-      for (let c = 0; c < 3; c++)
-        pixels[3 * i + c] = Math.round(Math.min(255, Math.max(0, ((planes[c * plane + i] ?? 0) + 1) * 127.5)));
-    }
-    pictures.push({ width, height, data: pixels });
+  const data = latents.map((value) => value / model.vae.scaling_factor);
+  // One picture at a time: the decoder needs far more memory than a step of the UNet, and gains nothing from a batch.
+  const { pictures: planes } = await decoder.run({
+    latents: { data, dims: [1, 4, height / latentFactor, width / latentFactor] },
+  });
+  const pixels = new Uint8Array(3 * width * height);
+  const plane = width * height;
+  for (let i = 0; i < plane; i++) {
+    for (let c = 0; c < 3; c++)
+      pixels[3 * i + c] = Math.round(Math.min(255, Math.max(0, ((planes[c * plane + i] ?? 0) + 1) * 127.5)));
   }
-  return pictures;
-}
-
-const guide = (negative: Float32Array, positive: Float32Array, scale: number) =>
-  positive.map((value, i) => (negative[i] ?? 0) + scale * (value - (negative[i] ?? 0)));
-
-function join(arrays: readonly Float32Array[]): Float32Array {
-  const length = arrays[0]?.length ?? 0;
-  const whole = new Float32Array(arrays.length * length);
-  for (const [i, array] of arrays.entries()) whole.set(array, i * length);
-  return whole;
+  return { width, height, data: pixels };
 }

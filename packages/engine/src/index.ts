@@ -1,3 +1,4 @@
+export type { PictureRequest } from './denoise.ts';
 export { InputError } from './error.ts';
 export { buildDecoder, buildEncoder, type Model, readModel, weightsOf } from './families/model.ts';
 export { openPipeline, type Pipeline } from './families/pipeline.ts';
@@ -5,7 +6,7 @@ export { readLora } from './files/index.ts';
 export { writeKohya } from './files/kohya.ts';
 export type { Lora } from './files/lora.ts';
 export { decodeSafetensors, encodeSafetensors, readHeader, readTensors, writeSafetensors } from './files/safetensors.ts';
-export { decodeLatents, type Generation, generate, type Prompt } from './generate.ts';
+export { type Batch, openBatch, resultOf, type Steps } from './generate.ts';
 export { compile, type Numbers, type Program } from './graph/compile.ts';
 export { Graph } from './graph/tensor.ts';
 export { checkFits, type WeightedLora } from './lora.ts';

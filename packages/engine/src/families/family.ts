@@ -2,20 +2,46 @@ import { z } from 'zod';
 
 /** What distinguishes a family of models, so that nothing outside this folder has to ask which one it is. */
 export interface Family {
-  name: 'sd1' | 'sd2';
+  name: 'sd1' | 'sd2' | 'sdxl';
   /** How LoRA files name the base: kohya's `ss_base_model_version` and ModelSpec's architecture. */
   baseModelVersion: string;
   architecture: string;
+  /** The text encoders, in the order in which their features are joined. */
+  towers: readonly [Tower, ...Tower[]];
 }
 
-const sd1: Family = { name: 'sd1', baseModelVersion: 'sd_v1', architecture: 'stable-diffusion-v1/lora' };
-const sd2: Family = { name: 'sd2', baseModelVersion: 'sd_v2', architecture: 'stable-diffusion-v2/lora' };
+/** A text encoder's part in a family. */
+export interface Tower {
+  /** Its folder, by which LoRA files name it too. */
+  name: 'text_encoder' | 'text_encoder_2';
+  tokenizer: 'tokenizer' | 'tokenizer_2';
+  /** Which hidden states are the context: those after the last layer and the final norm, or those before the last layer. */
+  context: 'last' | 'penultimate';
+  /** Whether the projected features of the text's end are used as well. */
+  pooled: boolean;
+}
 
-const Signs = z.object({ use_linear_projection: z.boolean().default(false) });
+const tower: Tower = { name: 'text_encoder', tokenizer: 'tokenizer', context: 'last', pooled: false };
 
-/** Stable Diffusion 2 made its transformers' projections linear; otherwise the two are one network. */
+const sd1: Family = { name: 'sd1', baseModelVersion: 'sd_v1', architecture: 'stable-diffusion-v1/lora', towers: [tower] };
+const sd2: Family = { name: 'sd2', baseModelVersion: 'sd_v2', architecture: 'stable-diffusion-v2/lora', towers: [tower] };
+const sdxl: Family = {
+  name: 'sdxl',
+  baseModelVersion: 'sdxl_base_v1-0',
+  architecture: 'stable-diffusion-xl-v1-base/lora',
+  towers: [
+    { ...tower, context: 'penultimate' },
+    { name: 'text_encoder_2', tokenizer: 'tokenizer_2', context: 'penultimate', pooled: true },
+  ],
+};
+
+const Signs = z.object({ use_linear_projection: z.boolean().default(false), addition_embed_type: z.string().nullish() });
+
+/** Stable Diffusion XL adds the picture's size to its time; 2 made its transformers' projections linear, else 1 and 2 are one network. */
 export function familyOf(unetConfig: unknown): Family {
-  return Signs.parse(unetConfig).use_linear_projection ? sd2 : sd1;
+  const { use_linear_projection, addition_embed_type } = Signs.parse(unetConfig);
+  if (addition_embed_type === 'text_time') return sdxl;
+  return use_linear_projection ? sd2 : sd1;
 }
 
 /** Which layers a LoRA adapts, by their names in the checkpoint: kohya's and diffusers' usual sets. */

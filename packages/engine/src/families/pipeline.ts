@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
+import { type Pack, packer } from '../adapters.ts';
 import { type CompileOptions, compile, type Numbers, type Program } from '../graph/compile.ts';
 import { Graph } from '../graph/tensor.ts';
 import { openSchedule, type Schedule } from '../samplers/schedule.ts';
@@ -49,6 +50,7 @@ export interface Pipeline {
 /** A program whose LoRA inputs are named after the layers that it lists. */
 export interface AdaptedProgram<Output extends string> extends Program<Output> {
   layers: readonly AdaptedLayer[];
+  pack: Pack;
 }
 
 /**
@@ -82,7 +84,7 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
         const graph = new Graph();
         const weights = adapt(await weightsOf(model, 'text', graph), 'text', graph, perPicture);
         const features = buildText(model, weights, graph.input('ids', [null, 77], 'int64'));
-        return { ...(await compile({ features }, options)), layers: weights.adapted };
+        return { ...(await compile({ features }, options)), layers: weights.adapted, pack: packer(weights.adapted) };
       }),
       unet: once(async () => {
         const graph = new Graph();
@@ -95,7 +97,7 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
           graph.input('timesteps', [null]),
           context,
         );
-        return { ...(await compile({ prediction }, options)), layers: weights.adapted };
+        return { ...(await compile({ prediction }, options)), layers: weights.adapted, pack: packer(weights.adapted) };
       }),
       encoder: once(async () => {
         const graph = new Graph();

@@ -25,7 +25,7 @@ const TransformerBlock = z.strictObject({
   ff: z.strictObject({ net: z.tuple([z.strictObject({ proj: Linear }), z.undefined(), Linear]) }),
 });
 
-/** `proj_in` and `proj_out` are 1×1 convolutions in SD 1.x and linear in 2.x: the same product over tokens. */
+/** `proj_in` and `proj_out` are 1×1 convolutions in SD 1.x and linear since 2.x: the same product over tokens. */
 const Transformer = z.strictObject({
   norm: Norm,
   proj_in: Linear,
@@ -36,10 +36,13 @@ type Transformer = z.infer<typeof Transformer>;
 
 const Resample = z.array(z.strictObject({ conv: Conv }));
 
-/** The weights of diffusers' UNet2DConditionModel as Stable Diffusion 1.x and 2.x have them. */
+/** The weights of diffusers' UNet2DConditionModel as Stable Diffusion 1.x, 2.x and XL have them. */
 export const Unet = z.strictObject({
   conv_in: Conv,
-  time_embedding: z.strictObject({ linear_1: Linear, linear_2: Linear }),
+  // cond_proj: of models that were distilled to take the guidance scale as an input.
+  time_embedding: z.strictObject({ linear_1: Linear, linear_2: Linear, cond_proj: Linear.optional() }),
+  // Stable Diffusion XL's embedding of the text as a whole and of the picture's size.
+  add_embedding: z.strictObject({ linear_1: Linear, linear_2: Linear }).optional(),
   down_blocks: z.array(
     z.strictObject({ resnets: z.array(Resnet), attentions: z.array(Transformer).optional(), downsamplers: Resample.optional() }),
   ),
@@ -66,7 +69,12 @@ export const UnetConfig = z.object({
   act_fn: z.literal('silu').default('silu'),
   flip_sin_to_cos: z.boolean().default(true),
   freq_shift: z.number().default(0),
-  addition_embed_type: z.null('additional embeddings (SDXL) are not supported').optional(),
+  addition_embed_type: z.literal('text_time', 'only the additional embeddings of Stable Diffusion XL are supported').nullish(),
+  /** Width of the embedding of each of the picture's sizes. */
+  addition_time_embed_dim: z.int().positive().nullish(),
+  projection_class_embeddings_input_dim: z.int().positive().nullish(),
+  /** Width of the embedding of the guidance scale, where that is an input. */
+  time_cond_proj_dim: z.int().positive().nullish(),
   class_embed_type: z.null().optional(),
   encoder_hid_dim_type: z.null().optional(),
   resnet_time_scale_shift: z.literal('default').default('default'),
@@ -76,16 +84,26 @@ export const UnetConfig = z.object({
 });
 export type UnetConfig = z.infer<typeof UnetConfig>;
 
+/** What the network is told beside the latents and their time. */
+export interface Told {
+  /** Text features `[batch, tokens, cross_attention_dim]`. */
+  context: Tensor;
+  /** With `addition_embed_type` alone: the text as a whole `[batch, projection]`, and the picture's sizes `[batch, 6]`. */
+  pooled?: Tensor | undefined;
+  sizes?: Tensor | undefined;
+  /** With `time_cond_proj_dim` alone: the embedded guidance scale `[batch, time_cond_proj_dim]`. */
+  guidance?: Tensor | undefined;
+}
+
 /**
- * The denoising network (arXiv 2112.10752): what the model predicts (noise or velocity), `[batch, 4, H, W]`.
+ * The denoising network (arXiv 2112.10752, 2307.01952): what the model predicts (noise or velocity), `[batch, 4, H, W]`.
  * @param sample noisy latents `[batch, 4, H, W]`, H and W multiples of 2 to the number of downsamplings
  * @param timesteps one per picture, `[batch]` float32, 0 … 999
- * @param context text features `[batch, tokens, cross_attention_dim]`
  */
-export function unet(weights: Unet, config: UnetConfig, sample: Tensor, timesteps: Tensor, context: Tensor): Tensor {
+export function unet(weights: Unet, config: UnetConfig, sample: Tensor, timesteps: Tensor, told: Told): Tensor {
   const groups = config.norm_num_groups;
-  const { linear_1, linear_2 } = weights.time_embedding;
-  const time = silu(linear(linear_2, silu(linear(linear_1, sinusoids(timesteps, linear_1.weight.size(1), config)))));
+  const { context } = told;
+  const time = silu(timeEmbedding(weights, config, timesteps, told));
 
   const resnet = (block: Resnet, x: Tensor) => {
     const shift = linear(block.time_emb_proj, time).reshape([0, -1, 1, 1]);
@@ -130,7 +148,26 @@ function heads(config: UnetConfig, level: number): number {
   return typeof value === 'number' ? value : (value[level] ?? 1);
 }
 
-/** Sinusoidal embedding of time, `[batch, width]` (arXiv 1706.03762, with diffusers' order of cosines and sines). */
+/** Time, and what else concerns the whole picture, as one vector `[batch, width]`. */
+function timeEmbedding(
+  { time_embedding: { linear_1, linear_2, cond_proj }, add_embedding }: Unet,
+  config: UnetConfig,
+  timesteps: Tensor,
+  { pooled, sizes, guidance }: Told,
+): Tensor {
+  const waves = sinusoids(timesteps, linear_1.weight.size(1), config);
+  // Consistency models distilled from guided ones: arXiv 2310.04378, section 4.1.
+  const guided = cond_proj && guidance ? waves.add(linear(cond_proj, guidance)) : waves;
+  const time = linear(linear_2, silu(linear(linear_1, guided)));
+  if (!add_embedding || !pooled || !sizes) return time;
+  // Micro-conditioning: arXiv 2307.01952, section 2.2.
+  const width = config.addition_time_embed_dim ?? 256;
+  const each = sinusoids(sizes, width, config).reshape([-1, width * sizes.size(1)]);
+  const { linear_1: first, linear_2: second } = add_embedding;
+  return time.add(linear(second, silu(linear(first, pooled.concat([each], 1)))));
+}
+
+/** Sinusoidal embedding of times or other numbers, `[numbers, width]` (arXiv 1706.03762, with diffusers' order of cosines and sines). */
 function sinusoids(timesteps: Tensor, width: number, config: UnetConfig): Tensor {
   const half = width / 2;
   const frequencies = Array.from({ length: half }, (_, i) => Math.exp((-Math.log(10000) * i) / (half - config.freq_shift)));
