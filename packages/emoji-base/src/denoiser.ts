@@ -31,7 +31,7 @@ export const denoiserShapes = (vocabulary: number) => [
  * @param pipeline whose autoencoder and tokenizer are final
  */
 export async function* trainDenoiser(
-  { model, tokenizer, programs }: Pipeline,
+  { model, tokenizers: [tokenizer], programs }: Pipeline,
   vocabulary: number,
   folder: string,
   steps: number,

@@ -1,7 +1,7 @@
 import { InputError } from './error.ts';
-import { type Pipeline, tokens } from './families/pipeline.ts';
-import type { Numbers } from './graph/compile.ts';
-import { checkFits, packLoras, type WeightedLora } from './lora.ts';
+import { type Conditions, encodeText, framing, stack, textsOf } from './families/conditions.ts';
+import type { Pipeline } from './families/pipeline.ts';
+import { checkFits, type WeightedLora } from './lora.ts';
 import { randomFrom } from './random.ts';
 import { type Sampler, type SamplerName, type SampleState, samplers } from './samplers/index.ts';
 
@@ -31,7 +31,7 @@ export interface Denoising {
   loras: readonly WeightedLora[];
   guidanceScale: number;
   /** What the network is told beside the latents, each with a leading dimension of 1: the prompt's last, the negative prompt's before it. */
-  conditions: readonly Readonly<Record<string, Numbers>>[];
+  conditions: readonly Conditions[];
 }
 
 /** Latents `[4, h, w]` of a request. */
@@ -48,8 +48,8 @@ export async function begin(
   request: PictureRequest,
   noise: Float32Array = randomFrom(request.seed).fillNormal(new Float32Array(latentLength(pipeline, request))),
 ): Promise<Denoising> {
-  const { prompt, negativePrompt, width, height, steps, guidanceScale, loras } = request;
-  const { multiple, latentFactor, schedule, programs } = pipeline;
+  const { width, height, steps, guidanceScale, loras } = request;
+  const { model, multiple, latentFactor, schedule, programs } = pipeline;
   if (width % multiple !== 0 || height % multiple !== 0) {
     throw new InputError(
       'bad_size',
@@ -57,18 +57,14 @@ export async function begin(
     );
   }
   const sampler = samplers[request.sampler](schedule, steps);
-  const layers = [...(await programs.text()).layers, ...(await programs.unet()).layers];
+  const text = await programs.text();
+  const layers = [...text.layers, ...(await programs.unet()).layers];
   for (const { lora } of loras) checkFits(layers, lora);
-  const texts = guidanceScale === 1 ? [prompt] : [negativePrompt, prompt];
-  const conditions = await Promise.all(texts.map((text) => condition(pipeline, text, loras)));
+  const features = await Promise.all(textsOf(model, request).map((words) => encodeText(pipeline, words, text.pack([loras]))));
+  const frame = framing(model, request);
+  const conditions = features.map((told) => ({ ...told, ...frame }));
   const [h, w] = [height / latentFactor, width / latentFactor];
   return { height: h, width: w, sampler, state: sampler.start(noise), i: 0, loras, guidanceScale, conditions };
-}
-
-async function condition(pipeline: Pipeline, text: string, loras: readonly WeightedLora[]): Promise<Record<string, Numbers>> {
-  const encoder = await pipeline.programs.text();
-  const { features } = await encoder.run({ ids: tokens(pipeline, [text]), ...packLoras(encoder.layers, [loras]) });
-  return { context: { data: features, dims: [1, 77, features.length / 77] } };
 }
 
 export const finished = ({ i, sampler }: Denoising): boolean => i === sampler.timesteps.length;
@@ -108,22 +104,6 @@ export function latentsOf({ state: { latents } }: Denoising): Float32Array {
 
 const guide = (negative: Float32Array, positive: Float32Array, scale: number) =>
   positive.map((value, i) => (negative[i] ?? 0) + scale * (value - (negative[i] ?? 0)));
-
-/** Inputs of several places as one batch, name by name. */
-function stack(places: readonly Readonly<Record<string, Numbers>>[]): Record<string, Numbers> {
-  const [first = {}] = places;
-  return Object.fromEntries(
-    Object.entries(first).map(([name, { dims }]) => [
-      name,
-      { data: join(places.map((inputs) => floats(inputs[name], name))), dims: [places.length, ...dims.slice(1)] },
-    ]),
-  );
-}
-
-function floats(numbers: Numbers | undefined, name: string): Float32Array {
-  if (numbers?.data instanceof Float32Array) return numbers.data;
-  throw new Error(`${name}: float32 wanted for every picture`);
-}
 
 function join(arrays: readonly Float32Array[]): Float32Array {
   const whole = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));

@@ -91,14 +91,14 @@ export async function denoiserObjective(
   const graph = new Graph();
   const inputs = parameterInputs(graph, parameters);
   const ids = graph.input('ids', [batch, 77], 'int64');
-  const context = clipText(arrange(ClipText, below('text_encoder.', inputs), 'the text encoder'), model.text, ids);
+  const context = clipText(arrange(ClipText, below('text_encoder.', inputs), 'the text encoder'), model.towers[0].config, ids);
   const sample = graph.input('sample', [batch, 4, latentSize, latentSize]);
   const prediction = unet(
     arrange(Unet, below('unet.', inputs), 'the UNet'),
     model.unet,
     sample,
     graph.input('timesteps', [batch]),
-    context,
+    { context },
   );
   return objective(weightedError(prediction), inputs);
 }

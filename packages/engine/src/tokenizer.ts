@@ -9,6 +9,8 @@ export interface Tokenizer {
   length: number;
   /** Start token, the text cut to fit, end token, then padding. */
   encode(text: string): Int32Array<ArrayBuffer>;
+  /** The end token's id. */
+  end: number;
 }
 
 const Vocabulary = z.record(z.string(), z.int().nonnegative());
@@ -117,6 +119,7 @@ function clipTokenizer(
 
   return {
     length,
+    end: ids.end,
     encode(text) {
       // Special tokens count only as they are spelled; everything else is plain text.
       const tokens = text

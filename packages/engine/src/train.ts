@@ -1,12 +1,12 @@
 import { InputError } from './error.ts';
+import { type Conditions, encodeText, framing, graphInputs, stack, tokens } from './families/conditions.ts';
 import { targets } from './families/family.ts';
 import { adapt, buildText, buildUnet, type LoraShape, weightsOf } from './families/model.ts';
-import { type Pipeline, tokens } from './families/pipeline.ts';
+import type { Pipeline } from './families/pipeline.ts';
 import { type Lora, type LoraModule, loraFrom } from './files/lora.ts';
 import { decodeSafetensors, encodeSafetensors } from './files/safetensors.ts';
 import type { Numbers } from './graph/compile.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
-import { packLoras } from './lora.ts';
 import { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';
 import { objective, type Parameters, parameters } from './parameters.ts';
 import type { Picture } from './pixels.ts';
@@ -66,7 +66,8 @@ export async function* trainLora(
   const { examples, rank, alpha, steps, batchSize, seed, learningRate } = training;
   if (examples.length === 0) throw new InputError('bad_training', 'at least one picture with a caption is wanted');
   const latents = await encodePictures(pipeline, examples, signal);
-  const context = training.trainTextEncoder ? undefined : await encodeCaptions(pipeline, examples, signal);
+  const features = training.trainTextEncoder ? undefined : await encodeCaptions(pipeline, examples, signal);
+  const frame = framing(pipeline.model, { width: pipeline.resolution, height: pipeline.resolution });
   const { trained, evaluate, close } = await loraObjective(pipeline, training);
   try {
     const state = restore(training, trained) ?? { values: trained.values, moments: adamWState(trained.values.length) };
@@ -76,15 +77,14 @@ export async function* trainLora(
     while (moments.step < steps) {
       signal?.throwIfAborted();
       const batch = drawBatch(pipeline, latents, batchSize, seed, moments.step);
-      const text: Record<string, Numbers> = context
-        ? { context: rows(context, batch.chosen, [77, pipeline.model.unet.cross_attention_dim]) }
-        : {
-            ids: tokens(
-              pipeline,
-              batch.chosen.map((i) => examples[i]?.caption ?? ''),
-            ),
-          };
-      const { loss, gradients } = await evaluate(current, { ...batch.inputs, ...text });
+      const text: Record<string, Numbers> = features
+        ? stack(batch.chosen.map((i) => features[i] ?? {}))
+        : tokens(
+            pipeline,
+            batch.chosen.map((i) => examples[i]?.caption ?? ''),
+          );
+      const told = { ...text, ...stack(batch.chosen.map(() => frame)) };
+      const { loss, gradients } = await evaluate(current, { ...batch.inputs, ...told });
       if (!Number.isFinite(loss))
         throw new InputError(
           'not_finite',
@@ -116,7 +116,7 @@ export async function loraObjective(
     attention ? targets.unetAttention : targets.unet,
     alpha / rank,
   );
-  let context: Tensor;
+  let told: Record<string, Tensor>;
   const layers = [...unetWeights.adapted];
   if (trainTextEncoder) {
     const textWeights = adapt(
@@ -127,16 +127,16 @@ export async function loraObjective(
       attention ? targets.textAttention : targets.text,
       alpha / rank,
     );
-    context = buildText(model, textWeights, graph.input('ids', [batchSize, 77], 'int64'));
+    told = buildText(model, textWeights, graphInputs(model, graph, 'tokens', batchSize));
     layers.push(...textWeights.adapted);
-  } else context = graph.input('context', [batchSize, 77, model.unet.cross_attention_dim]);
+  } else told = graphInputs(model, graph, 'features', batchSize);
   const side = resolution / latentFactor;
   const prediction = buildUnet(
     model,
     unetWeights,
     graph.input('sample', [batchSize, 4, side, side]),
     graph.input('timesteps', [batchSize]),
-    context,
+    { ...told, ...graphInputs(model, graph, 'framing', batchSize) },
   );
   const inputs = new Map(graph.inputs.flatMap((input) => (/\.(down|up)$/.test(input.name) ? [[input.name, input]] : [])));
   const random = randomFrom(seed, 0);
@@ -231,21 +231,14 @@ async function encodePictures(
   return encoded;
 }
 
-async function encodeCaptions(pipeline: Pipeline, examples: readonly Example[], signal?: AbortSignal): Promise<Float32Array[]> {
+async function encodeCaptions(pipeline: Pipeline, examples: readonly Example[], signal?: AbortSignal): Promise<Conditions[]> {
   const text = await pipeline.programs.text();
-  const features: Float32Array[] = [];
+  const features: Conditions[] = [];
   for (const { caption } of examples) {
     signal?.throwIfAborted();
-    features.push((await text.run({ ids: tokens(pipeline, [caption]), ...packLoras(text.layers, [[]]) })).features);
+    features.push(await encodeText(pipeline, caption, text.pack([[]])));
   }
   return features;
-}
-
-function rows(arrays: readonly Float32Array[], chosen: readonly number[], dims: readonly number[]): Numbers {
-  const length = dims.reduce((a, b) => a * b, 1);
-  const data = new Float32Array(chosen.length * length);
-  for (const [i, index] of chosen.entries()) data.set(arrays[index] ?? [], i * length);
-  return { data, dims: [chosen.length, ...dims] };
 }
 
 /** The trained halves by module. */

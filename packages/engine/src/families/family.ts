@@ -21,6 +21,12 @@ export interface Tower {
   pooled: boolean;
 }
 
+/** The names of a tower's inputs: its token ids, and which of them ends the text. */
+export const tokenNames = ({ name }: Pick<Tower, 'name'>) => {
+  const suffix = name.replace('text_encoder', '');
+  return { ids: `ids${suffix}`, end: `end${suffix}` };
+};
+
 const tower: Tower = { name: 'text_encoder', tokenizer: 'tokenizer', context: 'last', pooled: false };
 
 const sd1: Family = { name: 'sd1', baseModelVersion: 'sd_v1', architecture: 'stable-diffusion-v1/lora', towers: [tower] };

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { type Pack, packer } from '../adapters.ts';
-import { type CompileOptions, compile, type Numbers, type Program } from '../graph/compile.ts';
+import { type CompileOptions, compile, type Program } from '../graph/compile.ts';
 import { Graph } from '../graph/tensor.ts';
 import { openSchedule, type Schedule } from '../samplers/schedule.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer.ts';
-import type { Family } from './family.ts';
+import { graphInputs } from './conditions.ts';
+import type { Family, Tower } from './family.ts';
 import {
   type AdaptedLayer,
   adapt,
@@ -31,18 +32,19 @@ export interface Pipeline {
   /** Pictures' sides must be multiples of this many pixels. */
   multiple: number;
   schedule: Schedule;
-  tokenizer: Tokenizer;
+  /** The text encoders' tokenizers, in the family's order. */
+  tokenizers: readonly [Tokenizer, ...Tokenizer[]];
   programs: {
-    /** `ids` `[batch, 77]` and LoRA inputs to `features` `[batch, 77, width]`. */
-    text(): Promise<AdaptedProgram<'features'>>;
-    /** `sample` `[batch, 4, h, w]`, `timesteps` `[batch]`, `context` and LoRA inputs to `prediction`. */
+    /** A batch's `tokens` and LoRA inputs to what the network is told of their texts: `context` `[batch, 77, width]` and, with some families, more. */
+    text(): Promise<AdaptedProgram<string>>;
+    /** `sample` `[batch, 4, h, w]`, `timesteps` `[batch]`, a batch's conditions and LoRA inputs to `prediction`. */
     unet(): Promise<AdaptedProgram<'prediction'>>;
     /** `pictures` `[batch, 3, H, W]` in −1 … 1 to `mean` and `logVariance`. */
     encoder(): Promise<Program<'mean' | 'logVariance'>>;
     /** `latents` `[batch, 4, h, w]`, unscaled, to `pictures`. */
     decoder(): Promise<Program<'pictures'>>;
   };
-  /** SHA-256 (hex) over the three weight files: the identity of the model, whatever it is called. */
+  /** SHA-256 (hex) over the weight files: the identity of the model, whatever it is called. */
   digest(): Promise<string>;
   close(): Promise<void>;
 }
@@ -54,12 +56,14 @@ export interface AdaptedProgram<Output extends string> extends Program<Output> {
 }
 
 /**
- * Opens a Stable Diffusion 1.x or 2.x pipeline in the diffusers folder layout; the weights stay in their files.
+ * Opens a Stable Diffusion 1.x, 2.x or XL pipeline in the diffusers folder layout; the weights stay in their files.
  * @throws InputError `bad_model`, `bad_checkpoint`, `bad_safetensors`
  */
 export async function openPipeline(folder: string, options: CompileOptions = {}): Promise<Pipeline> {
   const model = await readModel(folder);
   const latentFactor = 2 ** (model.vae.block_out_channels.length - 1);
+  const open = ({ tokenizer }: Tower) => openTokenizer(join(folder, tokenizer));
+  const [first, ...others] = model.towers;
   const opened: Promise<{ close(): Promise<void> }>[] = [];
   const once = <T extends { close(): Promise<void> }>(open: () => Promise<T>) => {
     let program: Promise<T> | undefined;
@@ -78,25 +82,20 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
     latentFactor,
     multiple: latentFactor * 2 ** (model.unet.block_out_channels.length - 1),
     schedule: openSchedule(model.schedule),
-    tokenizer: await openTokenizer(join(folder, 'tokenizer')),
+    tokenizers: [await open(first), ...(await Promise.all(others.map(open)))],
     programs: {
       text: once(async () => {
         const graph = new Graph();
         const weights = adapt(await weightsOf(model, 'text', graph), 'text', graph, perPicture);
-        const features = buildText(model, weights, graph.input('ids', [null, 77], 'int64'));
-        return { ...(await compile({ features }, options)), layers: weights.adapted, pack: packer(weights.adapted) };
+        const features = buildText(model, weights, graphInputs(model, graph, 'tokens', null));
+        return { ...(await compile(features, options)), layers: weights.adapted, pack: packer(weights.adapted) };
       }),
       unet: once(async () => {
         const graph = new Graph();
         const weights = adapt(await weightsOf(model, 'unet', graph), 'unet', graph, perPicture);
-        const context = graph.input('context', [null, 77, model.unet.cross_attention_dim]);
-        const prediction = buildUnet(
-          model,
-          weights,
-          graph.input('sample', [null, 4, null, null]),
-          graph.input('timesteps', [null]),
-          context,
-        );
+        const told = { ...graphInputs(model, graph, 'features', null), ...graphInputs(model, graph, 'framing', null) };
+        const sample = graph.input('sample', [null, 4, null, null]);
+        const prediction = buildUnet(model, weights, sample, graph.input('timesteps', [null]), told);
         return { ...(await compile({ prediction }, options)), layers: weights.adapted, pack: packer(weights.adapted) };
       }),
       encoder: once(async () => {
@@ -125,12 +124,4 @@ async function digestOf(files: readonly string[]): Promise<string> {
   const hash = createHash('sha256');
   for (const file of files) for await (const chunk of createReadStream(file)) hash.update(chunk);
   return hash.digest('hex');
-}
-
-/** Prompts as the text encoder's input, `[prompts, 77]`. */
-export function tokens({ tokenizer }: Pipeline, prompts: readonly string[]): Numbers {
-  return {
-    data: BigInt64Array.from(prompts.flatMap((prompt) => Array.from(tokenizer.encode(prompt), BigInt))),
-    dims: [prompts.length, tokenizer.length],
-  };
 }

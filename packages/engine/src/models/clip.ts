@@ -53,7 +53,8 @@ export function hiddenStates(
 }
 
 /** The last hidden state, `[batch, tokens, width]`. */
-export const clipText = (weights: ClipText, config: ClipTextConfig, ids: Tensor): Tensor => hiddenStates(weights, config, ids).last;
+export const clipText = (weights: ClipText, config: ClipTextConfig, ids: Tensor): Tensor =>
+  hiddenStates(weights, config, ids).last;
 
 /**
  * What the text comes to as a whole, `[batch, projection]`: the features of its end, projected.
@@ -63,7 +64,13 @@ export const clipText = (weights: ClipText, config: ClipTextConfig, ids: Tensor)
 export function pooledText(projection: Linear, last: Tensor, end: Tensor): Tensor {
   // A product with ones and zeros picks rows exactly, and is differentiable.
   const tokens = end.size(1);
-  return linear(projection, end.reshape([0, 1, tokens]).matmul(last).reshape([0, last.size(2)]));
+  return linear(
+    projection,
+    end
+      .reshape([0, 1, tokens])
+      .matmul(last)
+      .reshape([0, last.size(2)]),
+  );
 }
 
 /** `[tokens, tokens]`: 0 where a token may look, the least float32 where it may not. */

@@ -157,9 +157,11 @@ function timeEmbedding(
 ): Tensor {
   const waves = sinusoids(timesteps, linear_1.weight.size(1), config);
   // Consistency models distilled from guided ones: arXiv 2310.04378, section 4.1.
+  if (cond_proj && !guidance) throw new Error('unet: the embedded guidance scale wanted');
   const guided = cond_proj && guidance ? waves.add(linear(cond_proj, guidance)) : waves;
   const time = linear(linear_2, silu(linear(linear_1, guided)));
-  if (!add_embedding || !pooled || !sizes) return time;
+  if (!add_embedding) return time;
+  if (!pooled || !sizes) throw new Error("unet: the pooled text and the picture's sizes wanted");
   // Micro-conditioning: arXiv 2307.01952, section 2.2.
   const width = config.addition_time_embed_dim ?? 256;
   const each = sinusoids(sizes, width, config).reshape([-1, width * sizes.size(1)]);
