@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Lora, readLora as parseLora } from '@loraloom/engine';
 import { type Bucket, keys, readLora } from '@loraloom/jobs';
+import { LRUCache } from 'lru-cache';
 import { Failure } from './failure.ts';
 
 /** Finds a tenant's LoRAs by name, their latest version. */
@@ -15,23 +16,17 @@ const keptBytes = 512 * 2 ** 20;
 
 /** LoRAs of the bucket, parsed once for each content (SHA-256), the least recently used forgotten beyond 512 MiB. */
 export function bucketLoras(bucket: Bucket): Loras {
-  const kept = new Map<string, { lora: Promise<Lora>; sizeBytes: number }>();
+  // Promises, so that whoever asks while a LoRA is being read waits for the same reading.
+  const kept = new LRUCache<string, Promise<Lora>>({ maxSize: keptBytes });
   return {
     async find(tenant, name, param) {
       const record = await readLora(bucket, tenant, name);
       if (!record) throw new Failure('unknown_lora', `there is no LoRA ${name}; GET /v1/loras lists those there are`, param);
       const { sha256, lora_id, size_bytes } = record;
-      const entry = kept.get(sha256) ?? { lora: load(bucket, keys.loraWeights(tenant, name, lora_id)), sizeBytes: size_bytes };
-      kept.delete(sha256);
-      kept.set(sha256, entry);
-      entry.lora.catch(() => kept.delete(sha256));
-      let total = [...kept.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-      for (const [digest, { sizeBytes }] of kept) {
-        if (total <= keptBytes || digest === sha256) break;
-        kept.delete(digest);
-        total -= sizeBytes;
-      }
-      return entry.lora;
+      const lora = kept.get(sha256) ?? load(bucket, keys.loraWeights(tenant, name, lora_id));
+      kept.set(sha256, lora, { size: size_bytes });
+      lora.catch(() => kept.delete(sha256));
+      return lora;
     },
   };
 }

@@ -85,13 +85,13 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
     tokenizers: [await open(first), ...(await Promise.all(others.map(open)))],
     programs: {
       text: once(async () => {
-        const graph = new Graph();
+        const graph = new Graph(true);
         const weights = adapt(await weightsOf(model, 'text', graph), 'text', graph, perPicture);
         const features = buildText(model, weights, graphInputs(model, graph, 'tokens', null));
         return { ...(await compile(features, options)), layers: weights.adapted, pack: packer(weights.adapted) };
       }),
       unet: once(async () => {
-        const graph = new Graph();
+        const graph = new Graph(true);
         const weights = adapt(await weightsOf(model, 'unet', graph), 'unet', graph, perPicture);
         const told = { ...graphInputs(model, graph, 'features', null), ...graphInputs(model, graph, 'framing', null) };
         const sample = graph.input('sample', [null, 4, null, null]);
@@ -99,14 +99,14 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
         return { ...(await compile({ prediction }, options)), layers: weights.adapted, pack: packer(weights.adapted) };
       }),
       encoder: once(async () => {
-        const graph = new Graph();
+        const graph = new Graph(true);
         return compile(
           buildEncoder(model, await weightsOf(model, 'vae', graph), graph.input('pictures', [null, 3, null, null])),
           options,
         );
       }),
       decoder: once(async () => {
-        const graph = new Graph();
+        const graph = new Graph(true);
         return compile(
           { pictures: buildDecoder(model, await weightsOf(model, 'vae', graph), graph.input('latents', [null, 4, null, null])) },
           options,

@@ -1,4 +1,4 @@
-import type { Attribute, DType, Node, Tensor } from './tensor.ts';
+import type { Attribute, DType, Node, Op, Tensor } from './tensor.ts';
 
 /**
  * Serializes the part of a graph that `outputs` need as an ONNX ModelProto (IR 10, opset 20, and `com.microsoft`).
@@ -25,7 +25,8 @@ export function toOnnx(
     ...results.map(({ name, tensor }) => field(12, valueInfo(name, tensor))),
   );
   const opset = (domain: string, version: number) => field(8, message(text(1, domain), integer(2, version)));
-  return { model: concatenate(message(integer(1, 10), text(2, 'loraloom'), field(7, graph), opset('', 20))), inputs };
+  const opsets = message(opset('', 20), opset(ownDomain, 1));
+  return { model: concatenate(message(integer(1, 10), text(2, 'loraloom'), field(7, graph), opsets)), inputs };
 }
 
 /** The nodes that `outputs` depend on, in topological order, and what is fed to them. */
@@ -49,11 +50,16 @@ type Message = readonly Chunk[];
 
 const elementTypes: Record<DType, number> = { float32: 1, int64: 7, float16: 10, bfloat16: 16 };
 
+/** Operators that are onnxruntime's, not ONNX's. */
+const ownDomain = 'com.microsoft';
+const own: ReadonlySet<Op> = new Set(['MultiHeadAttention']);
+
 function nodeProto(node: Node): Message {
   return message(
     ...node.inputs.map(({ name }) => text(1, name)),
     ...node.outputs.map(({ name }) => text(2, name)),
     text(4, node.op),
+    ...(own.has(node.op) ? [text(7, ownDomain)] : []),
     ...Object.entries(node.attributes).map(([name, attribute]) => field(5, message(text(1, name), ...attributeProto(attribute)))),
   );
 }

@@ -110,6 +110,7 @@ const cases: Record<Op, Case[]> = {
       build: (a, b) => a.matmul(b.transposed().transposed()),
     },
   ],
+  MultiHeadAttention: [],
   Mul: binary((a, b) => a.mul(b)),
   Pad: [{ inputs: [[2, 3]], build: (x) => x.pad([1, 0, 0, 2]) }],
   ReduceMean: [{ inputs: [[2, 3, 4]], build: (x) => x.mean([0, 2], false) }],

@@ -58,6 +58,8 @@ export const rules: Record<Op, Rule | null> = {
     return [g.matmul(y.transposed()), x.reshape([-1, x.size(-1)]).gemm(g.reshape([-1, g.size(-1)]), true, false)];
   },
   Mul: (g, [a, b]) => [g.mul(of(b)), g.mul(of(a))],
+  // A fused operator, for graphs that nothing is trained with.
+  MultiHeadAttention: null,
   Pad: (g, [x, pads]) => {
     if (!pads) throw new Error('Pad: pads wanted');
     const before = constantIntegers(pads);

@@ -23,6 +23,7 @@ export type Op =
   | 'LayerNormalization'
   | 'MatMul'
   | 'Mul'
+  | 'MultiHeadAttention'
   | 'Pad'
   | 'ReduceMean'
   | 'ReduceSum'
@@ -60,6 +61,14 @@ const isStatic = (dims: readonly Dim[]): dims is readonly number[] => dims.every
 
 /** A graph under construction: an append-only list of nodes, so that creation order is a topological order. */
 export class Graph {
+  /**
+   * @param fused whether layers may use onnxruntime's own operators for what several of ONNX's would do: faster, but without gradients
+   */
+  constructor(fused = false) {
+    this.fused = fused;
+  }
+
+  readonly fused: boolean;
   readonly nodes: Node[] = [];
   readonly inputs: Tensor[] = [];
   private count = 0;
@@ -191,6 +200,11 @@ export class Tensor {
     if (k !== k2 && k !== null && k2 !== null) throw new Error(`MatMul: ${this} × ${other}`);
     const leading = broadcast(this.dims.slice(0, -2), other.dims.slice(0, -2), 'MatMul');
     return this.node('MatMul', [other], [...leading, this.dims.at(-2) ?? null, other.dims.at(-1) ?? null]);
+  }
+
+  /** softmax(q kᵀ / √width) v for each of `heads` parts of the last dimension, this being q; `[batch, tokens, heads × width]` all. */
+  multiHeadAttention(k: Tensor, v: Tensor, heads: number): Tensor {
+    return this.node('MultiHeadAttention', [k, v], this.dims, { num_heads: { int: heads } });
   }
 
   /** `op(this) × op(other)` of two matrices, `op` a transposition where asked for. */
