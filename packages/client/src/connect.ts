@@ -9,6 +9,7 @@ import type {
   TrainingRecord,
   TrainingRequestInput,
 } from '@loraloom/jobs';
+import { fetchWithProgress } from './fetch-with-progress.ts';
 import { type Sending, send, sleep } from './request.ts';
 
 export interface ConnectOptions {
@@ -43,6 +44,8 @@ export interface Page<T> {
 export interface UploadOptions extends CallOptions {
   name: string;
   contentType: 'image/jpeg' | 'image/png' | 'image/webp';
+  /** Told, in a browser, how many of the picture's bytes have gone out; all of them at the end, everywhere. */
+  onProgress?: (sentBytes: number) => void;
 }
 
 export interface WaitOptions extends CallOptions {
@@ -78,16 +81,16 @@ export function connect({ url, apiKey, fetch = globalThis.fetch.bind(globalThis)
   };
 
   /** Uploads a picture: announces it, then puts its bytes straight into the bucket, again if the line breaks. */
-  async function uploadFile(picture: Blob | Uint8Array, { name, contentType, ...options }: UploadOptions): Promise<FileView> {
+  async function uploadFile(picture: Blob | Uint8Array, options: UploadOptions): Promise<FileView> {
+    const { name, contentType, onProgress } = options;
     const bytes = picture instanceof Blob ? new Uint8Array(await picture.arrayBuffer()) : new Uint8Array(picture);
     const announced = { name, content_type: contentType, size_bytes: bytes.length, sha256: await sha256(bytes) };
     const { upload, ...file } = await call<FileUpload>('POST', '/v1/files', options, announced);
-    const answer = await send(
-      upload.url,
-      { method: upload.method, headers: upload.headers, body: bytes },
-      sending(true, options),
-    );
+    const put = { method: upload.method, headers: upload.headers, body: bytes };
+    const way = sending(true, options);
+    const answer = await send(upload.url, put, onProgress ? { ...way, fetch: fetchWithProgress(fetch, onProgress) } : way);
     await answer.body?.cancel();
+    onProgress?.(bytes.length);
     return { ...file, uploaded: true };
   }
 
