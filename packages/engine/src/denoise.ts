@@ -1,9 +1,10 @@
 import { InputError } from './error.ts';
-import { type Conditions, encodeText, framing, stack, textsOf } from './families/conditions.ts';
+import { type Conditions, framing, stack, textsOf } from './families/conditions.ts';
 import type { Pipeline } from './families/pipeline.ts';
 import { checkFits, type WeightedLora } from './lora.ts';
 import { randomFrom } from './random.ts';
 import { type Sampler, type SamplerName, type SampleState, samplers } from './samplers/index.ts';
+import { type Encode, textEncoder } from './texts.ts';
 
 /** What one picture is made from. */
 export interface PictureRequest {
@@ -46,7 +47,10 @@ export const latentLength = ({ latentFactor }: Pipeline, { width, height }: Pick
 export async function begin(
   pipeline: Pipeline,
   request: PictureRequest,
-  noise: Float32Array = randomFrom(request.seed).fillNormal(new Float32Array(latentLength(pipeline, request))),
+  {
+    encode = textEncoder(pipeline),
+    noise = randomFrom(request.seed).fillNormal(new Float32Array(latentLength(pipeline, request))),
+  }: { encode?: Encode; noise?: Float32Array } = {},
 ): Promise<Denoising> {
   const { width, height, steps, guidanceScale, loras } = request;
   const { model, multiple, latentFactor, schedule, programs } = pipeline;
@@ -57,10 +61,9 @@ export async function begin(
     );
   }
   const sampler = samplers[request.sampler](schedule, steps);
-  const text = await programs.text();
-  const layers = [...text.layers, ...(await programs.unet()).layers];
+  const layers = [...(await programs.text()).layers, ...(await programs.unet()).layers];
   for (const { lora } of loras) checkFits(layers, lora);
-  const features = await Promise.all(textsOf(model, request).map((words) => encodeText(pipeline, words, text.pack([loras]))));
+  const features = await Promise.all(textsOf(model, request).map((text) => encode(text, loras)));
   const frame = framing(model, request);
   const conditions = features.map((told) => ({ ...told, ...frame }));
   const [h, w] = [height / latentFactor, width / latentFactor];

@@ -6,6 +6,7 @@ import { readLora } from './files/index.ts';
 import { type Lora, loraFrom } from './files/lora.ts';
 import { openBatch, resultOf } from './generate.ts';
 import type { Picture } from './pixels.ts';
+import { keptTexts, textEncoder } from './texts.ts';
 
 const fixtures = fileURLToPath(new URL('../fixtures/sd-tiny/', import.meta.url));
 let pipeline: Pipeline;
@@ -185,4 +186,28 @@ describe('a running batch', () => {
     for await (const { step: done } of batch.generate(request('a cat', 1, { steps: 50 }))) if (done === 1) break;
     expect((await resultOf(batch.generate(request('a dog', 2, { steps: 1 })))).width).toBe(64);
   });
+});
+
+it('encodes a text once for each set of LoRAs that adapts the text encoder', async () => {
+  let encoded = 0;
+  const plain = textEncoder(pipeline);
+  const encode = keptTexts(pipeline, (...of) => {
+    encoded++;
+    return plain(...of);
+  });
+  const style = [{ lora: ink, weight: 1 }];
+  const onlyUnet = loraFrom(new Map([...ink.modules].filter(([name]) => name.startsWith('unet.'))));
+  const [a, b, c, d] = await Promise.all([
+    encode('a cat', []),
+    encode('a cat', []),
+    encode('a cat', style),
+    encode('a cat', [{ lora: onlyUnet, weight: 1 }]),
+  ]);
+  expect(encoded).toBe(2);
+  expect(b).toBe(a);
+  expect(d).toBe(a);
+  expect(relativeError(c?.context?.data ?? new Float32Array(), a?.context?.data ?? new Float32Array())).toBeGreaterThan(1e-3);
+  await encode('a dog', []);
+  await encode('a cat', style);
+  expect(encoded).toBe(3);
 });

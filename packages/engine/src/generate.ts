@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { begin, type Denoising, finished, latentsOf, type PictureRequest, step } from './denoise.ts';
 import type { Pipeline } from './families/pipeline.ts';
 import type { Picture } from './pixels.ts';
+import { keptTexts } from './texts.ts';
 
 /** How far a picture has come. */
 export interface Steps {
@@ -37,6 +38,7 @@ interface Seat {
  * @param slots how many pictures of one size may be in the making at once; the others wait in the order of their coming
  */
 export function openBatch(pipeline: Pipeline, slots: number): Batch {
+  const encode = keptTexts(pipeline);
   let waiting: Seat[] = [];
   let running: Seat[] = [];
   let looping = false;
@@ -55,7 +57,7 @@ export function openBatch(pipeline: Pipeline, slots: number): Batch {
       if (seat.left || seat.outcome) continue;
       if (running.filter((other) => sameSize(seat, other)).length >= slots) continue;
       try {
-        seat.denoising = await begin(pipeline, seat.request);
+        seat.denoising = await begin(pipeline, seat.request, { encode });
         waiting = waiting.filter((other) => other !== seat);
         if (!seat.left) running.push(seat);
       } catch (error) {

@@ -71,8 +71,8 @@ const finalLatents = async (sampler: 'ddim' | 'euler', loras: readonly WeightedL
   const noise = golden('sample.initial_noise').data;
   const common = { width: 64, height: 64, seed: 0, steps: 8, guidanceScale: 5, sampler, loras };
   const begun = [
-    begin(pipeline, { ...common, prompt: prompts[0] ?? '', negativePrompt: 'blurry' }, noise.subarray(0, 1024)),
-    begin(pipeline, { ...common, prompt: prompts[1] ?? '', negativePrompt: '' }, noise.subarray(1024)),
+    begin(pipeline, { ...common, prompt: prompts[0] ?? '', negativePrompt: 'blurry' }, { noise: noise.subarray(0, 1024) }),
+    begin(pipeline, { ...common, prompt: prompts[1] ?? '', negativePrompt: '' }, { noise: noise.subarray(1024) }),
   ];
   let pictures = await Promise.all(begun);
   while (!pictures.every(finished)) pictures = await step(pipeline, pictures);
