@@ -23,8 +23,8 @@ async function makePictures(
   const { request, id } = record;
   const { batch, digest } = await models.open(request.model);
   const set: WeightedLora[] = [];
-  for (const [i, { name, weight }] of request.loras.entries())
-    set.push({ lora: await loras.find(tenant, name, `loras.${i}.name`), weight });
+  for (const [i, { name, weight, text_weight: textWeight = weight }] of request.loras.entries())
+    set.push({ lora: await loras.find(tenant, name, `loras.${i}.name`), weight, textWeight });
   const { width, height, steps, guidance_scale: guidanceScale, sampler, prompt, negative_prompt: negativePrompt } = request;
   const seeds = Array.from({ length: request.n }, (_, i) => (request.seed + i) % 2 ** 32);
   const begun = performance.now();
@@ -60,7 +60,7 @@ async function makePictures(
       receipt: {
         model: request.model,
         model_digest: digest,
-        loras: request.loras.map(({ name, weight }, i) => ({ name, weight, digest: set[i]?.lora.digest ?? '' })),
+        loras: request.loras.map((asked, i) => ({ ...asked, digest: set[i]?.lora.digest ?? '' })),
         seed,
         sampler,
         steps,

@@ -8,7 +8,7 @@ export type Pack = (sets: readonly (readonly WeightedLora[])[]) => Readonly<Reco
 
 /** What a set does to a picture, whatever it is called: equal for equal LoRAs with equal weights in the same order. */
 export const setKey = (set: readonly WeightedLora[]): string =>
-  set.map(({ lora, weight }) => `${lora.digest}×${weight}`).join('+');
+  set.map(({ lora, weight, textWeight = weight }) => `${lora.digest}×${weight},${textWeight}`).join('+');
 
 /**
  * Packs LoRAs once for as long as their mix is in use: a batch has the same from step to step. The least recently used mixes

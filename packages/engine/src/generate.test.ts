@@ -188,6 +188,18 @@ describe('a running batch', () => {
   });
 });
 
+it('weighs a LoRA in the text encoder apart from the UNet', async () => {
+  const textOnly = loraFrom(new Map([...ink.modules].filter(([name]) => name.startsWith('text_encoder.'))));
+  const unetOnly = loraFrom(new Map([...ink.modules].filter(([name]) => name.startsWith('unet.'))));
+  const apart = await alone(request('a cat', 1, { loras: [{ lora: ink, weight: 0.5, textWeight: -1 }] }));
+  const parts = [
+    { lora: unetOnly, weight: 0.5 },
+    { lora: textOnly, weight: -1 },
+  ];
+  expect(relativeError(apart, await alone(request('a cat', 1, { loras: parts })))).toBeLessThan(1e-4);
+  expect(relativeError(apart, await alone(request('a cat', 1, { loras: [{ lora: ink, weight: 0.5 }] })))).toBeGreaterThan(1e-3);
+});
+
 it('encodes a text once for each set of LoRAs that adapts the text encoder', async () => {
   let encoded = 0;
   const plain = textEncoder(pipeline);

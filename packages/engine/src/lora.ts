@@ -7,7 +7,12 @@ import type { Numbers } from './graph/compile.ts';
 export interface WeightedLora {
   lora: Lora;
   weight: number;
+  /** How strongly it counts in the text encoders; as `weight`, unless given. */
+  textWeight?: number;
 }
+
+const weightIn = (module: string, { weight, textWeight = weight }: WeightedLora) =>
+  module.startsWith('unet.') ? weight : textWeight;
 
 /**
  * Checks that every module of a LoRA is a layer of the model with the same sizes.
@@ -40,14 +45,18 @@ export function packLoras(layers: readonly AdaptedLayer[], sets: readonly (reado
   const [first = []] = sets;
   const shared = sets.every(
     (set) =>
-      set.length === first.length && set.every(({ lora, weight }, i) => lora === first[i]?.lora && weight === first[i]?.weight),
+      set.length === first.length &&
+      set.every(
+        ({ lora, weight, textWeight }, i) =>
+          lora === first[i]?.lora && weight === first[i]?.weight && textWeight === first[i]?.textWeight,
+      ),
   );
   const distinct = shared ? [first] : sets;
   const inputs: Record<string, Numbers> = {};
   for (const { module, inFeatures, outFeatures } of layers) {
     const parts = distinct.map((set) =>
       set
-        .flatMap(({ lora, weight }) => ({ weight, half: lora.modules.get(module) }))
+        .map((one) => ({ weight: weightIn(module, one), half: one.lora.modules.get(module) }))
         .filter(({ half, weight }) => half && weight !== 0),
     );
     // At least one row, of zeros: onnxruntime 1.30's fused product over an empty dimension leaves all but the first picture unwritten.

@@ -32,7 +32,13 @@ export const imageRequestSchema = z
     sampler: samplerSchema.optional().meta({ description: 'Default: the model’s' }),
     seed: seed.optional().meta({ description: 'Default: drawn, and shown in the record' }),
     loras: z
-      .array(z.strictObject({ name: nameSchema, weight: z.number().min(-2).max(2).default(1) }))
+      .array(
+        z.strictObject({
+          name: nameSchema,
+          weight: z.number().min(-2).max(2).default(1),
+          text_weight: z.number().min(-2).max(2).optional().meta({ description: 'In the text encoder; default: as weight' }),
+        }),
+      )
       .max(8)
       .default([])
       .meta({ example: [{ name: 'my-style', weight: 0.8 }] }),
@@ -53,7 +59,7 @@ export const receiptSchema = z
   .object({
     model: z.string(),
     model_digest: z.string(),
-    loras: z.array(z.object({ name: z.string(), digest: z.string(), weight: z.number() })),
+    loras: z.array(z.object({ name: z.string(), digest: z.string(), weight: z.number(), text_weight: z.number().optional() })),
     seed,
     sampler: samplerSchema,
     steps: z.int(),
