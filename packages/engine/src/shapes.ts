@@ -11,6 +11,12 @@ interface UnetShapeConfig extends NetworkConfig {
   cross_attention_dim: number;
   down_block_types: readonly string[];
   up_block_types: readonly string[];
+  /** Blocks of each transformer, by level where it is a list. */
+  transformer_layers_per_block?: number | readonly number[];
+  use_linear_projection?: boolean;
+  /** Width of what is embedded beside the time, with `addition_embed_type`. */
+  projection_class_embeddings_input_dim?: number | null;
+  time_cond_proj_dim?: number | null;
 }
 
 interface TextShapeConfig {
@@ -88,32 +94,22 @@ export function unetShapes(config: UnetShapeConfig): Shape[] {
   const { block_out_channels: channels, layers_per_block: layers, cross_attention_dim: context } = config;
   const [first = 0] = channels;
   const last = channels.at(-1) ?? 0;
+  const added = config.projection_class_embeddings_input_dim;
   const time = first * 4;
-  const transformer = (name: string, width: number): Shape[] => {
-    const block = `${name}.transformer_blocks.0`;
-    const attend = (part: string, from: number): Shape[] => [
-      ...linear(`${block}.${part}.to_q`, width, width, false),
-      ...linear(`${block}.${part}.to_k`, from, width, false),
-      ...linear(`${block}.${part}.to_v`, from, width, false),
-      ...linear(`${block}.${part}.to_out.0`, width, width),
-    ];
-    return [
-      ...norm(`${name}.norm`, width),
-      ...conv(`${name}.proj_in`, width, width, 1),
-      ...[1, 2, 3].flatMap((i) => norm(`${block}.norm${i}`, width)),
-      ...attend('attn1', width),
-      ...attend('attn2', context),
-      ...linear(`${block}.ff.net.0.proj`, width, width * 8),
-      ...linear(`${block}.ff.net.2`, width * 4, width),
-      ...conv(`${name}.proj_out`, width, width, 1),
-    ];
+  const depth = config.transformer_layers_per_block ?? 1;
+  const transformer = (name: string, width: number, level: number): Shape[] => {
+    const project = (part: string) =>
+      config.use_linear_projection ? linear(`${name}.${part}`, width, width) : conv(`${name}.${part}`, width, width, 1);
+    const block = (i: number): Shape[] => transformerBlock(`${name}.transformer_blocks.${i}`, width, context);
+    const blocks = Array.from({ length: typeof depth === 'number' ? depth : (depth[level] ?? 1) }, (_, i) => block(i));
+    return [...norm(`${name}.norm`, width), ...project('proj_in'), ...blocks.flat(), ...project('proj_out')];
   };
   const skips = [first];
   const down = channels.flatMap((out, i) => {
     const name = `down_blocks.${i}`;
     const layersHere = Array.from({ length: layers }, (_, j) => {
       skips.push(out);
-      const attention = config.down_block_types[i]?.startsWith('CrossAttn') ? transformer(`${name}.attentions.${j}`, out) : [];
+      const attention = config.down_block_types[i]?.startsWith('CrossAttn') ? transformer(`${name}.attentions.${j}`, out, i) : [];
       return [...resnet(`${name}.resnets.${j}`, j === 0 ? (channels[i - 1] ?? first) : out, out, time), ...attention];
     }).flat();
     if (i === channels.length - 1) return layersHere;
@@ -125,7 +121,10 @@ export function unetShapes(config: UnetShapeConfig): Shape[] {
     const name = `up_blocks.${i}`;
     const layersHere = Array.from({ length: layers + 1 }, (_, j) => {
       const from = (j === 0 ? (reversed[i - 1] ?? last) : out) + (skips.pop() ?? 0);
-      const attention = config.up_block_types[i]?.startsWith('CrossAttn') ? transformer(`${name}.attentions.${j}`, out) : [];
+      const level = channels.length - 1 - i;
+      const attention = config.up_block_types[i]?.startsWith('CrossAttn')
+        ? transformer(`${name}.attentions.${j}`, out, level)
+        : [];
       return [...resnet(`${name}.resnets.${j}`, from, out, time), ...attention];
     }).flat();
     return i === channels.length - 1 ? layersHere : [...layersHere, ...conv(`${name}.upsamplers.0.conv`, out, out)];
@@ -134,9 +133,11 @@ export function unetShapes(config: UnetShapeConfig): Shape[] {
     ...conv('conv_in', 4, first),
     ...linear('time_embedding.linear_1', first, time),
     ...linear('time_embedding.linear_2', time, time),
+    ...(config.time_cond_proj_dim ? linear('time_embedding.cond_proj', config.time_cond_proj_dim, first, false) : []),
+    ...(added ? [...linear('add_embedding.linear_1', added, time), ...linear('add_embedding.linear_2', time, time)] : []),
     ...down,
     ...resnet('mid_block.resnets.0', last, last, time),
-    ...transformer('mid_block.attentions.0', last),
+    ...transformer('mid_block.attentions.0', last, channels.length - 1),
     ...resnet('mid_block.resnets.1', last, last, time),
     ...up,
     ...norm('conv_norm_out', first),
@@ -144,7 +145,24 @@ export function unetShapes(config: UnetShapeConfig): Shape[] {
   ];
 }
 
-/** The text encoder's weights, named as transformers names them below `text_model.`. */
+/** A block of a transformer that attends to itself, then to `context` features. */
+function transformerBlock(name: string, width: number, context: number): Shape[] {
+  const attend = (part: string, from: number): Shape[] => [
+    ...linear(`${name}.${part}.to_q`, width, width, false),
+    ...linear(`${name}.${part}.to_k`, from, width, false),
+    ...linear(`${name}.${part}.to_v`, from, width, false),
+    ...linear(`${name}.${part}.to_out.0`, width, width),
+  ];
+  return [
+    ...[1, 2, 3].flatMap((i) => norm(`${name}.norm${i}`, width)),
+    ...attend('attn1', width),
+    ...attend('attn2', context),
+    ...linear(`${name}.ff.net.0.proj`, width, width * 8),
+    ...linear(`${name}.ff.net.2`, width * 4, width),
+  ];
+}
+
+/** The text encoder's weights, named as transformers names them below `text_model.`; its `text_projection` lies beside that. */
 export function textShapes(vocabulary: number, config: TextShapeConfig): Shape[] {
   const { hidden_size: width, intermediate_size: wide } = config;
   const layers = Array.from({ length: config.num_hidden_layers }, (_, i) => {
