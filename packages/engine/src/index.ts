@@ -1,6 +1,6 @@
 export type { PictureRequest } from './denoise.ts';
 export { InputError } from './error.ts';
-export { buildDecoder, buildEncoder, type Model, readModel, weightsOf } from './families/model.ts';
+export { buildDecoder, buildEncoder, type Model, weightsOf } from './families/model.ts';
 export { openPipeline, type Pipeline } from './families/pipeline.ts';
 export { readLora } from './files/index.ts';
 export { writeKohya } from './files/kohya.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { UnetConfig } from '../models/unet.ts';
 
 /** What distinguishes a family of models, so that nothing outside this folder has to ask which one it is. */
 export interface Family {
@@ -8,6 +8,8 @@ export interface Family {
   architecture: string;
   /** The text encoders, in the order in which their features are joined. */
   towers: readonly [Tower, ...Tower[]];
+  /** Whether its pipelines may take an empty negative prompt for no text at all. */
+  silence: boolean;
 }
 
 /** A text encoder's part in a family. */
@@ -29,8 +31,20 @@ export const tokenNames = ({ name }: Pick<Tower, 'name'>) => {
 
 const tower: Tower = { name: 'text_encoder', tokenizer: 'tokenizer', context: 'last', pooled: false };
 
-const sd1: Family = { name: 'sd1', baseModelVersion: 'sd_v1', architecture: 'stable-diffusion-v1/lora', towers: [tower] };
-const sd2: Family = { name: 'sd2', baseModelVersion: 'sd_v2', architecture: 'stable-diffusion-v2/lora', towers: [tower] };
+const sd1: Family = {
+  name: 'sd1',
+  baseModelVersion: 'sd_v1',
+  architecture: 'stable-diffusion-v1/lora',
+  towers: [tower],
+  silence: false,
+};
+const sd2: Family = {
+  name: 'sd2',
+  baseModelVersion: 'sd_v2',
+  architecture: 'stable-diffusion-v2/lora',
+  towers: [tower],
+  silence: false,
+};
 const sdxl: Family = {
   name: 'sdxl',
   baseModelVersion: 'sdxl_base_v1-0',
@@ -39,13 +53,11 @@ const sdxl: Family = {
     { ...tower, context: 'penultimate' },
     { name: 'text_encoder_2', tokenizer: 'tokenizer_2', context: 'penultimate', pooled: true },
   ],
+  silence: true,
 };
 
-const Signs = z.object({ use_linear_projection: z.boolean().default(false), addition_embed_type: z.string().nullish() });
-
 /** Stable Diffusion XL adds the picture's size to its time; 2 made its transformers' projections linear, else 1 and 2 are one network. */
-export function familyOf(unetConfig: unknown): Family {
-  const { use_linear_projection, addition_embed_type } = Signs.parse(unetConfig);
+export function familyOf({ use_linear_projection, addition_embed_type }: UnetConfig): Family {
   if (addition_embed_type === 'text_time') return sdxl;
   return use_linear_projection ? sd2 : sd1;
 }

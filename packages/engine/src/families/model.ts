@@ -1,18 +1,16 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
-import { arrange, fileWeights } from '../checkpoint.ts';
+import { arrange } from '../checkpoint.ts';
 import { InputError } from '../error.ts';
 import type { Dim, Graph, Tensor } from '../graph/tensor.ts';
 import { Linear } from '../layers.ts';
-import { ClipText, ClipTextConfig, hiddenStates, pooledText } from '../models/clip.ts';
-import { Unet, UnetConfig, unet } from '../models/unet.ts';
-import { decode, encode, Vae, VaeConfig } from '../models/vae.ts';
-import { type Family, familyOf, type Tower, targets, tokenNames } from './family.ts';
+import { ClipText, type ClipTextConfig, hiddenStates, pooledText } from '../models/clip.ts';
+import { Unet, type UnetConfig, unet } from '../models/unet.ts';
+import { decode, encode, Vae, type VaeConfig } from '../models/vae.ts';
+import { type Family, type Tower, targets, tokenNames } from './family.ts';
 
 export type Network = 'unet' | 'text' | 'vae';
 
-/** A Stable Diffusion model: its configurations, and builders of its networks over weights that stay in their files. */
+/** A Stable Diffusion model: its configurations, and its networks' weights, which stay in their files. */
 export interface Model {
   folder: string;
   family: Family;
@@ -20,81 +18,19 @@ export interface Model {
   /** The family's text encoders, in its order. */
   towers: readonly [OpenTower, ...OpenTower[]];
   vae: VaeConfig;
+  /** The contents of scheduler_config.json. */
   schedule: unknown;
   /** Whether an empty negative prompt means no text at all, which is zeros, rather than the features of an empty text. */
   emptyIsSilent: boolean;
-  /** The weights' files by the network that they belong to, each name the prefix of its weights' names. */
-  files: Readonly<Record<string, string>>;
-  /** A network's weights by their names in the pipeline, such as `unet.conv_in.weight` or `text_encoder.text_model.final_layer_norm.bias`. */
+  /** The weights' files by the network that they belong to. */
+  files: Readonly<Record<string, readonly string[]>>;
+  /** A network's weights (`text`: all text encoders') by their names in the pipeline, such as `unet.conv_in.weight` or `text_encoder.text_model.final_layer_norm.bias`. */
   weights(network: Network, graph: Graph): Promise<Map<string, Tensor>>;
 }
 
 export interface OpenTower extends Tower {
   config: ClipTextConfig;
-}
-
-const Index = z.object({
-  force_zeros_for_empty_prompt: z.boolean().optional(),
-  requires_aesthetics_score: z.boolean().nullish(),
-});
-
-/** Opens a diffusers folder. @throws InputError `bad_model` naming the file and what was wanted */
-export async function readModel(folder: string): Promise<Model> {
-  const path = (...names: string[]) => join(folder, ...names);
-  const family = familyOf(await readConfig(path('unet', 'config.json'), z.looseObject({})));
-  const index = family.name === 'sdxl' ? await readConfig(path('model_index.json'), Index) : {};
-  if (index.requires_aesthetics_score)
-    throw new InputError('bad_model', `${folder}: a refiner, which finishes other models' pictures; a base model wanted`);
-  const towers = await Promise.all(
-    family.towers.map(async (tower) => ({ ...tower, config: await readConfig(path(tower.name, 'config.json'), ClipTextConfig) })),
-  );
-  const [first, ...rest] = towers;
-  if (!first) throw new Error(`${family.name}: a text encoder wanted`);
-  const files: Record<string, string> = {
-    unet: path('unet', 'diffusion_pytorch_model.safetensors'),
-    ...Object.fromEntries(towers.map(({ name }) => [name, path(name, 'model.safetensors')])),
-    vae: path('vae', 'diffusion_pytorch_model.safetensors'),
-  };
-  return {
-    folder,
-    family,
-    unet: await readConfig(path('unet', 'config.json'), UnetConfig),
-    towers: [first, ...rest],
-    vae: await readConfig(path('vae', 'config.json'), VaeConfig),
-    schedule: await readConfig(path('scheduler', 'scheduler_config.json'), z.unknown()),
-    emptyIsSilent: family.name === 'sdxl' && (index.force_zeros_for_empty_prompt ?? true),
-    files,
-    async weights(network, graph) {
-      const parts = network === 'text' ? towers.map(({ name }) => name) : [network];
-      const weights = new Map<string, Tensor>();
-      for (const part of parts) {
-        const named = (name: string) => `${part}.${network === 'text' ? wrapped(name) : name}`;
-        for (const [name, tensor] of await fileWeights(graph, files[part] ?? '', named)) weights.set(name, tensor);
-      }
-      return weights;
-    },
-  };
-}
-
-/** transformers 5 writes the text encoder's names without the wrapper that older files and all LoRA files have. */
-const wrapped = (name: string) => (/^text_(?:model|projection)\./.test(name) ? name : `text_model.${name}`);
-
-async function readConfig<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-  const text = await readFile(path, 'utf8').catch((cause) => {
-    throw new InputError('bad_model', `${path} cannot be read: a Stable Diffusion pipeline in diffusers' folder layout wanted`, {
-      cause,
-    });
-  });
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new InputError('bad_model', `${path} is not JSON`, { cause });
-  }
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-  throw new InputError('bad_model', `${path}: ${issues.join('; ')}`);
+  tokenizerFolder: string;
 }
 
 /** A layer that a LoRA adapts: its name in LoRA files, and its sizes. */
@@ -154,7 +90,7 @@ function part<T>(schema: z.ZodType<T>, model: Model, { tensors }: Weights, prefi
   const below = [...tensors].flatMap(([name, tensor]): [string, Tensor][] =>
     name.startsWith(`${prefix}.`) ? [[name.slice(prefix.length + 1), tensor]] : [],
   );
-  return arrange(schema, new Map(below), model.files[prefix] ?? model.folder);
+  return arrange(schema, new Map(below), model.files[prefix]?.[0] ?? model.folder);
 }
 
 const TextWeights = z.strictObject({ text_model: ClipText, text_projection: Linear.optional() });
@@ -179,7 +115,7 @@ export function buildText(model: Model, weights: Weights, tokens: Named): Record
     contexts.push(states[tower.context]);
     if (!tower.pooled) continue;
     if (!text_projection)
-      throw new InputError('bad_checkpoint', `${model.files[tower.name]}: a text encoder with text_projection wanted`);
+      throw new InputError('bad_checkpoint', `${model.files[tower.name]?.[0]}: a text encoder with text_projection wanted`);
     pooled = pooledText(text_projection, states.last, wanted(tokens, end));
   }
   const [first, ...rest] = contexts;
@@ -190,13 +126,23 @@ export function buildText(model: Model, weights: Weights, tokens: Named): Record
 /** Noisy latents, timesteps, and what else the network is told about the pictures, to the model's prediction. */
 export function buildUnet(model: Model, weights: Weights, sample: Tensor, timesteps: Tensor, told: Named): Tensor {
   const arranged = part(Unet, model, weights, 'unet');
-  const { addition_embed_type, time_cond_proj_dim } = model.unet;
-  if (Boolean(arranged.add_embedding) !== Boolean(addition_embed_type))
-    throw new InputError('bad_checkpoint', `${model.files.unet}: add_embedding and addition_embed_type go together`);
-  if (Boolean(arranged.time_embedding.cond_proj) !== Boolean(time_cond_proj_dim))
-    throw new InputError('bad_checkpoint', `${model.files.unet}: time_embedding.cond_proj and time_cond_proj_dim go together`);
+  checkEmbeddings(model, arranged);
   const { pooled, sizes, guidance } = told;
   return unet(arranged, model.unet, sample, timesteps, { context: wanted(told, 'context'), pooled, sizes, guidance });
+}
+
+/** The optional embeddings must be those of the configuration, or what the network is told would be lost or missing. */
+function checkEmbeddings(model: Model, { add_embedding, time_embedding: { cond_proj } }: Unet): void {
+  const { addition_embed_type, time_cond_proj_dim } = model.unet;
+  const wrong = (what: string) => new InputError('bad_checkpoint', `${model.files.unet?.[0] ?? model.folder}: ${what}`);
+  if (Boolean(add_embedding) !== Boolean(addition_embed_type)) throw wrong('add_embedding goes with addition_embed_type');
+  if (Boolean(cond_proj) !== Boolean(time_cond_proj_dim)) throw wrong('time_embedding.cond_proj goes with time_cond_proj_dim');
+  if (!add_embedding) return;
+  const pooled = model.towers.find((tower) => tower.pooled)?.config.projection_dim ?? 0;
+  const each = model.unet.addition_time_embed_dim ?? 256;
+  const sizes = (add_embedding.linear_1.weight.size(1) - pooled) / each;
+  // The refiner, which finishes other models' pictures, has five: a score of beauty in the place of the target size.
+  if (sizes !== 6) throw wrong(`${sizes} numbers beside the text; a base model, which takes the picture's 6 sizes, wanted`);
 }
 
 /** Pictures in −1 … 1 to the mean and log-variance of their latents, and latents back to pictures. */

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
 import { type Pack, packer } from '../adapters.ts';
 import { type CompileOptions, compile, type Program } from '../graph/compile.ts';
 import { Graph } from '../graph/tensor.ts';
 import { openSchedule, type Schedule } from '../samplers/schedule.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer.ts';
 import { graphInputs } from './conditions.ts';
-import type { Family, Tower } from './family.ts';
+import type { Family } from './family.ts';
+import { readFolder } from './folder.ts';
 import {
   type AdaptedLayer,
   adapt,
@@ -16,8 +16,8 @@ import {
   buildText,
   buildUnet,
   type Model,
+  type OpenTower,
   perPicture,
-  readModel,
   weightsOf,
 } from './model.ts';
 
@@ -60,9 +60,9 @@ export interface AdaptedProgram<Output extends string> extends Program<Output> {
  * @throws InputError `bad_model`, `bad_checkpoint`, `bad_safetensors`
  */
 export async function openPipeline(folder: string, options: CompileOptions = {}): Promise<Pipeline> {
-  const model = await readModel(folder);
+  const model = await readFolder(folder);
   const latentFactor = 2 ** (model.vae.block_out_channels.length - 1);
-  const open = ({ tokenizer }: Tower) => openTokenizer(join(folder, tokenizer));
+  const open = ({ tokenizerFolder }: OpenTower) => openTokenizer(tokenizerFolder);
   const [first, ...others] = model.towers;
   const opened: Promise<{ close(): Promise<void> }>[] = [];
   const once = <T extends { close(): Promise<void> }>(open: () => Promise<T>) => {
@@ -113,7 +113,7 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
         );
       }),
     },
-    digest: () => digestOf(Object.values(model.files)),
+    digest: () => digestOf(Object.values(model.files).flat()),
     async close() {
       await Promise.all(opened.map(async (program) => (await program).close()));
     },

@@ -70,9 +70,9 @@ export const UnetConfig = z.object({
   flip_sin_to_cos: z.boolean().default(true),
   freq_shift: z.number().default(0),
   addition_embed_type: z.literal('text_time', 'only the additional embeddings of Stable Diffusion XL are supported').nullish(),
+  use_linear_projection: z.boolean().default(false),
   /** Width of the embedding of each of the picture's sizes. */
   addition_time_embed_dim: z.int().positive().nullish(),
-  projection_class_embeddings_input_dim: z.int().positive().nullish(),
   /** Width of the embedding of the guidance scale, where that is an input. */
   time_cond_proj_dim: z.int().positive().nullish(),
   class_embed_type: z.null().optional(),
