@@ -11,18 +11,19 @@ export const setKey = (set: readonly WeightedLora[]): string =>
   set.map(({ lora, weight, textWeight = weight }) => `${lora.digest}×${weight},${textWeight}`).join('+');
 
 /**
- * Packs LoRAs once for as long as their mix is in use: a batch has the same from step to step. The least recently used mixes
- * are forgotten beyond `keptBytes`.
+ * Packs LoRAs once for as long as their mix is in use: a batch has the same from step to step. Single sets, which come back, are
+ * kept up to `keptBytes`; of mixes, which seldom do, the last two, since batches of two sizes may take turns.
  */
-export function packer(layers: readonly AdaptedLayer[], keptBytes = 2 ** 30): Pack {
-  const kept = new LRUCache<string, Record<string, Numbers>>({
+export function packer(layers: readonly AdaptedLayer[], keptBytes = 2 ** 28): Pack {
+  const single = new LRUCache<string, Record<string, Numbers>>({
     maxSize: keptBytes,
     sizeCalculation: (inputs) => bytesOf(inputs),
   });
+  const mixed = new LRUCache<string, Record<string, Numbers>>({ max: 2 });
   return (sets) => {
     const keys = sets.map(setKey);
     // Places that all share one set share one pair of matrices, however many they are.
-    const key = keys.every((other) => other === keys[0]) ? `all ${keys[0]}` : keys.join('|');
+    const [kept, key] = keys.every((other) => other === keys[0]) ? [single, keys[0] ?? ''] : [mixed, keys.join('|')];
     const found = kept.get(key);
     if (found) return found;
     const packed = packLoras(layers, sets);
