@@ -6,6 +6,7 @@ import type { Pipeline } from './families/pipeline.ts';
 import { type Lora, type LoraModule, loraFrom } from './files/lora.ts';
 import { decodeSafetensors, encodeSafetensors } from './files/safetensors.ts';
 import type { Numbers } from './graph/compile.ts';
+import { inputsOf } from './graph/onnx.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
 import { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';
 import { objective, type Parameters, parameters } from './parameters.ts';
@@ -138,7 +139,10 @@ export async function loraObjective(
     graph.input('timesteps', [batchSize]),
     { ...told, ...graphInputs(model, graph, 'framing', batchSize) },
   );
-  const inputs = new Map(graph.inputs.flatMap((input) => (/\.(down|up)$/.test(input.name) ? [[input.name, input]] : [])));
+  // A text encoder's last layer may have no say in the prediction; what has none is not trained.
+  const used = inputsOf([prediction]);
+  const halves = graph.inputs.filter((input) => /\.(down|up)$/.test(input.name) && used.has(input));
+  const inputs = new Map(halves.map((input) => [input.name, input]));
   const random = randomFrom(seed, 0);
   const trained = parameters(
     [...inputs].map(([name, input]) => [name, input.sizes]),

@@ -161,6 +161,13 @@ export function clip(w: Weights, sizes: ClipSizes, ids: readonly number[]): { hi
   return { hidden, last: layerNorm(w, 'text_model.final_layer_norm', x) };
 }
 
+/** A matrix of these numbers, row by row. */
+export const matrixOf = (data: ArrayLike<number>, columns: number): Matrix => ({
+  rows: data.length / columns,
+  columns,
+  data: Float64Array.from(data),
+});
+
 /** Rows of a matrix side by side with another's. */
 export const beside = (a: Matrix, b: Matrix): Matrix =>
   matrix(a.rows, a.columns + b.columns, (row, i) => (i < a.columns ? at(a, row, i) : at(b, row, i - a.columns)));
@@ -196,12 +203,11 @@ interface UnetSizes {
   up_block_types: readonly string[];
 }
 
-/** What Stable Diffusion XL's UNet is told: text features, their sum, the picture's six sizes, and, where it was distilled, guidance. */
+/** What a UNet is told: text features; Stable Diffusion XL's also what the text comes to and six sizes; a distilled one's the guidance. */
 export interface Told {
   timestep: number;
   context: Matrix;
-  pooled: ArrayLike<number>;
-  sizes: readonly number[];
+  more?: { pooled: ArrayLike<number>; sizes: readonly number[] };
   guidance?: ArrayLike<number>;
 }
 
@@ -210,11 +216,10 @@ export function unet(w: Weights, sizes: UnetSizes, sample: Image, told: Told): I
   const channels = sizes.block_out_channels;
   const first = waves(told.timestep, channels[0] ?? 0);
   const guided = told.guidance ? plus(row(first), linear(w, 'time_embedding.cond_proj', row(told.guidance))) : row(first);
-  const each = told.sizes.flatMap((size) => waves(size, sizes.addition_time_embed_dim));
-  const time = map(
-    plus(embedding(w, 'time_embedding', guided), embedding(w, 'add_embedding', row([...Array.from(told.pooled), ...each]))),
-    silu,
-  );
+  const own = embedding(w, 'time_embedding', guided);
+  const each = told.more?.sizes.flatMap((size) => waves(size, sizes.addition_time_embed_dim)) ?? [];
+  const added = told.more && embedding(w, 'add_embedding', row([...Array.from(told.more.pooled), ...each]));
+  const time = map(added ? plus(own, added) : own, silu);
 
   const resnet = (name: string, x: Image): Image => {
     const shift = linear(w, `${name}.time_emb_proj`, time).data;

@@ -27,7 +27,7 @@ export const text_encoder_2 = clip(24, 2, 'gelu', 20);
 export const unet = {
   _class_name: 'UNet2DConditionModel',
   act_fn: 'silu',
-  addition_embed_type: 'text_time',
+  addition_embed_type: 'text_time' as string | null,
   addition_time_embed_dim: 8,
   attention_head_dim: [1, 2, 4],
   block_out_channels: [8, 16, 32],

@@ -29,6 +29,10 @@ export function toOnnx(
   return { model: concatenate(message(integer(1, 10), text(2, 'loraloom'), field(7, graph), opsets)), inputs };
 }
 
+/** What is fed to the part of a graph that `outputs` need. */
+export const inputsOf = (outputs: readonly Tensor[]): Set<Tensor> =>
+  new Set(needed(outputs)[1].filter(({ origin }) => 'input' in origin));
+
 /** The nodes that `outputs` depend on, in topological order, and what is fed to them. */
 function needed(outputs: readonly Tensor[]): [nodes: Node[], leaves: Tensor[]] {
   const wanted = new Set<Node>();

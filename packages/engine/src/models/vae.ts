@@ -39,6 +39,8 @@ export const VaeConfig = z.object({
   norm_num_groups: z.int().positive(),
   scaling_factor: z.number().positive().default(0.18215),
   block_out_channels: z.array(z.int().positive()),
+  latents_mean: z.null('latents that are shifted by a mean are not supported').optional(),
+  latents_std: z.null('latents that are scaled by channel are not supported').optional(),
 });
 export type VaeConfig = z.infer<typeof VaeConfig>;
 
