@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { expect } from 'vitest';
 import { encodeText, type Frame, framing, stack, tokens } from '../src/families/conditions.ts';
 import type { Pipeline } from '../src/families/pipeline.ts';
 import type { Lora } from '../src/files/lora.ts';
@@ -40,7 +39,7 @@ export async function weightsIn(
 const norm = (values: ArrayLike<number>) => Math.sqrt(Array.from(values).reduce((sum, value) => sum + value * value, 0));
 /** ‖got − want‖ / ‖want‖ */
 export function relativeError(got: ArrayLike<number> | undefined, want: ArrayLike<number>): number {
-  expect(got?.length).toBe(want.length);
+  if (got?.length !== want.length) throw new Error(`${got?.length} numbers where ${want.length} are wanted`);
   return norm(Array.from(want, (value, i) => value - (got?.[i] ?? Number.NaN))) / norm(want);
 }
 

@@ -9,9 +9,9 @@ import type { Pipeline } from './pipeline.ts';
  * affair: to everyone else they are records of named inputs, one record a picture, each input with a leading dimension of 1, so
  * that any pictures of one model stand together in a batch.
  *
- *   const texts = textsOf(model, request);                               // the negative prompt's first, where one is wanted
- *   const features = await encodeText(pipeline, text, text.pack([set])); // slow: worth keeping by model, text and LoRA set
- *   const conditions = { ...features, ...framing(model, request) };      // quick
+ *   const texts = textsOf(model, request);                                  // the negative prompt's first, where one is wanted
+ *   const features = await encodeText(pipeline, text, encoder.pack([set])); // slow: worth keeping by model, text and LoRA set
+ *   const conditions = { ...features, ...framing(model, request) };         // quick
  *   unet.run({ sample, timesteps, ...stack(places), ...unet.pack(sets) })
  *
  * In training the network is told the same: `graphInputs` are a graph's own inputs for it, of a fixed batch. The text's part is
