@@ -3,99 +3,184 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { packer } from '../src/adapters.ts';
+import { type Conditions, inputsOf, stack } from '../src/families/conditions.ts';
 import { loraFrom } from '../src/files/lora.ts';
-import { type Lora, openPipeline, type Pipeline, version } from '../src/index.ts';
-import { packLoras } from '../src/lora.ts';
+import { type Lora, openBatch, openPipeline, type Pipeline, readLora, resultOf, version, writeKohya } from '../src/index.ts';
+import type { WeightedLora } from '../src/lora.ts';
 import { loraObjective } from '../src/train.ts';
+import { measure, show } from './measure.ts';
 import { writeRandomModel } from './random-model.ts';
 
 /*
- * `npm run bench`: medians of several runs, with nothing else running beside. `--model emoji` leaves out Stable Diffusion 1.5's
+ * `npm run bench`: medians of several rounds, with nothing else running beside. `--model emoji` leaves out Stable Diffusion 1.5's
  * sizes, whose random weights take 1.7 GB of disk and some minutes.
  */
 
 const { values } = parseArgs({ options: { model: { type: 'string', default: 'all' } } });
 
-const median = (times: number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
+type Layer = { module: string; inFeatures: number; outFeatures: number };
 
-async function timed(runs: number, work: () => Promise<unknown>): Promise<number> {
-  await work();
-  const times: number[] = [];
-  for (let i = 0; i < runs; i++) {
-    const begun = performance.now();
-    await work();
-    times.push(performance.now() - begun);
-  }
-  return median(times);
-}
-
-const show = (what: string, milliseconds: number, note = '') =>
-  console.log(`  ${what.padEnd(42)} ${milliseconds.toFixed(1).padStart(10)} ms  ${note}`);
-
-/** A LoRA of rank 8 on every attention projection. */
-function randomLora(layers: readonly { module: string; inFeatures: number; outFeatures: number }[], seed: number): Lora {
+/** A LoRA on every attention projection. */
+function randomLora(layers: readonly Layer[], seed: number, rank = 8): Lora {
   const half = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * 0.37 + seed) * 0.01);
   const attention = layers.filter(({ module }) => /attn[12]\.to_/.test(module));
   return loraFrom(
     new Map(
       attention.map(({ module, inFeatures, outFeatures }) => [
         module,
-        { down: half(8 * inFeatures), up: half(outFeatures * 8), rank: 8, inFeatures, outFeatures, alpha: 8 },
+        { down: half(rank * inFeatures), up: half(outFeatures * rank), rank, inFeatures, outFeatures, alpha: rank },
       ]),
     ),
   );
 }
 
-async function measure(name: string, folder: string, latentSide: number, runs: number, training: boolean): Promise<void> {
-  console.log(`${name}, latents ${latentSide} × ${latentSide}`);
+/** What a network is told of one picture, all of one value. */
+const conditionsOf = ({ model }: Pipeline): Conditions => {
+  const { features, framing } = inputsOf(model);
+  return Object.fromEntries(
+    Object.entries({ ...features, ...framing }).map(([name, dims]) => [
+      name,
+      { data: new Float32Array(dims.reduce((a, b) => a * b, 1)).fill(0.1), dims: [1, ...dims] },
+    ]),
+  );
+};
+
+async function steps(pipeline: Pipeline, loras: readonly Lora[], side: number, rounds: number): Promise<void> {
+  const unet = await pipeline.programs.unet();
+  const run = (sets: readonly (readonly WeightedLora[])[]) => {
+    const places = sets.length;
+    const inputs = {
+      sample: { data: new Float32Array(places * 4 * side ** 2).fill(0.5), dims: [places, 4, side, side] },
+      timesteps: { data: new Float32Array(places).fill(500), dims: [places] },
+      ...stack(sets.map(() => conditionsOf(pipeline))),
+    };
+    return () => unet.run({ ...inputs, ...unet.pack(sets) });
+  };
+  const one = (i: number) => [{ lora: loras[i] ?? loraFrom(new Map()), weight: 1 }];
+  const all = (places: number, which: (place: number) => readonly WeightedLora[]) =>
+    Array.from({ length: places }, (_, i) => which(i));
+  const times = await measure(rounds, {
+    plain: run([[]]),
+    one: run([one(0)]),
+    four: run(all(4, () => one(0))),
+    eight: run(all(8, () => one(0))),
+    mixed: run(all(8, one)),
+  });
+  show('denoising step, batch 1, no LoRA', times('plain'));
+  show('denoising step, batch 1, one LoRA', times('one'), `${(times('one') / times('plain')).toFixed(2)} × without`);
+  show(
+    'denoising step, batch 4, the same LoRA',
+    times('four'),
+    `${(times('four') / 4 / times('one')).toFixed(2)} × batch 1, per picture`,
+  );
+  show(
+    'denoising step, batch 8, the same LoRA',
+    times('eight'),
+    `${(times('eight') / 8 / times('one')).toFixed(2)} × batch 1, per picture`,
+  );
+  show(
+    'denoising step, batch 8, eight LoRAs',
+    times('mixed'),
+    `${(times('mixed') / times('eight')).toFixed(2)} × the same LoRA (goal: ≤ 1.10)`,
+  );
+}
+
+async function switches(layers: readonly Layer[], rounds: number): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'loraloom-bench-'));
+  try {
+    // The rank that makes the file about 20 MB, in float16.
+    const perRank = [...randomLora(layers, 0, 1).modules.values()].reduce(
+      (sum, { down, up }) => sum + 2 * (down.length + up.length),
+      0,
+    );
+    const rank = Math.max(1, Math.min(128, Math.round(20e6 / perRank)));
+    const path = join(folder, 'lora.safetensors');
+    await writeKohya(path, randomLora(layers, 1, rank));
+    const lora = await readLora(path);
+    const warm = packer(layers);
+    const sets = [lora, loraFrom(new Map())].map((one) => [[{ lora: one, weight: 1 }]]);
+    for (const set of sets) warm(set);
+    let turn = 0;
+    const times = await measure(rounds, {
+      warm: async () => warm(sets[turn++ % 2] ?? []),
+      cold: async () => packer(layers)([[{ lora: await readLora(path), weight: 1 }]]),
+    });
+    show('LoRA switch, warm', times('warm'), 'goal: < 2 ms');
+    show(
+      `LoRA switch, from disk (${((perRank * rank) / 1e6).toFixed(1)} MB, rank ${rank})`,
+      times('cold'),
+      'goal: < 50 ms for 20 MB',
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Sixty-four requests with eight LoRAs, two samplers and several numbers of steps: in one running batch, and one after another. */
+async function burst(pipeline: Pipeline, loras: readonly Lora[]): Promise<void> {
+  const { resolution } = pipeline;
+  const requests = Array.from({ length: 64 }, (_, i) => ({
+    prompt: `number ${i % 5}`,
+    negativePrompt: '',
+    seed: i,
+    loras: loras.slice(i % 8, (i % 8) + 1).map((lora) => ({ lora, weight: 1 })),
+    width: resolution,
+    height: resolution,
+    steps: 8 + (i % 5),
+    guidanceScale: i % 3 === 0 ? 1 : 3,
+    sampler: i % 2 === 0 ? ('ddim' as const) : ('euler' as const),
+  }));
+  const batch = openBatch(pipeline, 8);
+  const times = await measure(3, {
+    together: () => Promise.all(requests.map((request) => resultOf(batch.generate(request)))),
+    alone: async () => {
+      for (const request of requests) await resultOf(batch.generate(request));
+    },
+  });
+  const rate = (time: number) => `${((64 * 1000) / time).toFixed(1)} pictures a second`;
+  show('64 mixed requests, one after another', times('alone'), rate(times('alone')));
+  show(
+    '64 mixed requests, in a batch of 8',
+    times('together'),
+    `${rate(times('together'))}, ${(times('alone') / times('together')).toFixed(2)} × as many`,
+  );
+}
+
+async function training(pipeline: Pipeline, rounds: number): Promise<void> {
+  const options = { rank: 8, alpha: 8, batchSize: 1, seed: 1, targets: 'attention', trainTextEncoder: false } as const;
+  const { trained, evaluate, close } = await loraObjective(pipeline, options);
+  const side = pipeline.resolution / pipeline.latentFactor;
+  const latents = { data: new Float32Array(4 * side ** 2).fill(0.5), dims: [1, 4, side, side] };
+  const scalar = { data: Float32Array.of(1), dims: [1] };
+  const inputs = { sample: latents, target: latents, timesteps: scalar, weight: scalar, ...conditionsOf(pipeline) };
+  const times = await measure(rounds, { step: () => evaluate(trained, inputs) });
+  show(`training step, batch 1, rank 8, ${side} × ${side}`, times('step'));
+  await close();
+}
+
+async function model(name: string, folder: string, side: number, rounds: number): Promise<void> {
+  console.log(`${name}, latents ${side} × ${side}`);
   const begun = performance.now();
-  const pipeline: Pipeline = await openPipeline(folder);
+  const pipeline = await openPipeline(folder);
   const unet = await pipeline.programs.unet();
   show('open the UNet', performance.now() - begun);
-  const width = pipeline.model.unet.cross_attention_dim;
-  const loras = [1, 2, 3, 4].map((seed) => randomLora(unet.layers, seed));
-  const step = (batch: number, sets: Parameters<typeof packLoras>[1]) => {
-    const adapters = packLoras(unet.layers, sets);
-    const inputs = {
-      sample: { data: new Float32Array(batch * 4 * latentSide ** 2).fill(0.5), dims: [batch, 4, latentSide, latentSide] },
-      timesteps: { data: new Float32Array(batch).fill(500), dims: [batch] },
-      context: { data: new Float32Array(batch * 77 * width).fill(0.1), dims: [batch, 77, width] },
-    };
-    return timed(runs, () => unet.run({ ...inputs, ...adapters }));
-  };
-  const one = (i: number) => (loras[i] ? [{ lora: loras[i], weight: 1 }] : []);
-  const plain = await step(1, [[]]);
-  show('denoising step, batch 1, no LoRA', plain);
-  const adapted = await step(1, [one(0)]);
-  show('denoising step, batch 1, one LoRA', adapted, `${(adapted / plain).toFixed(2)} × without`);
-  const same = await step(4, [one(0), one(0), one(0), one(0)]);
-  show('denoising step, batch 4, the same LoRA', same, `${(same / 4 / adapted).toFixed(2)} × batch 1, per picture`);
-  const mixed = await step(4, [one(0), one(1), one(2), one(3)]);
-  show('denoising step, batch 4, four LoRAs', mixed, `${(mixed / same).toFixed(2)} × the same LoRA`);
-  let turn = 0;
-  show('LoRA switch (packing its inputs)', await timed(runs, async () => packLoras(unet.layers, [one(turn++ % 4)])));
-  if (training) {
-    const options = { rank: 8, alpha: 8, batchSize: 1, seed: 1, targets: 'attention', trainTextEncoder: false } as const;
-    const { trained, evaluate, close } = await loraObjective(pipeline, options);
-    const side = pipeline.resolution / pipeline.latentFactor;
-    const latents = { data: new Float32Array(4 * side ** 2).fill(0.5), dims: [1, 4, side, side] };
-    const scalar = { data: Float32Array.of(1), dims: [1] };
-    const context = { data: new Float32Array(77 * width).fill(0.1), dims: [1, 77, width] };
-    const inputs = { sample: latents, target: latents, timesteps: scalar, weight: scalar, context };
-    show(`training step, batch 1, rank 8, ${side} × ${side}`, await timed(Math.min(runs, 3), () => evaluate(trained, inputs)));
-    await close();
-  }
+  const loras = Array.from({ length: 8 }, (_, seed) => randomLora(unet.layers, seed));
+  await steps(pipeline, loras, side, rounds);
+  await switches(unet.layers, Math.max(rounds, 9));
+  if (name === 'emoji base') await burst(pipeline, loras);
+  await training(pipeline, Math.min(rounds, 5));
   await pipeline.close();
   console.log(`  peak memory so far ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB\n`);
 }
 
 console.log(`Loraloom engine ${version}, Node ${process.version}, medians\n`);
-await measure('emoji base', fileURLToPath(new URL('../../emoji-base/model', import.meta.url)), 16, 15, true);
+await model('emoji base', fileURLToPath(new URL('../../emoji-base/model', import.meta.url)), 16, 15);
 if (values.model === 'all') {
   const folder = await mkdtemp(join(tmpdir(), 'loraloom-bench-'));
   try {
     await writeRandomModel(folder, fileURLToPath(new URL('../fixtures/sd-tiny/model', import.meta.url)));
-    await measure('Stable Diffusion 1.5 sizes, random weights', folder, 32, 3, true);
+    await model('Stable Diffusion 1.5 sizes, random weights', folder, 32, 3);
   } finally {
     await rm(folder, { recursive: true });
   }
