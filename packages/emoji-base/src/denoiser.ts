@@ -15,6 +15,7 @@ import { latentSize, resolution, schedulerConfig, textConfig, unetConfig } from 
 import { initialParameters } from './initial.ts';
 import { dataset } from './pictures.ts';
 import { loadState, saveState, type TrainingState } from './state.ts';
+import type { Subject } from './subjects.ts';
 
 const batch = 16;
 const latentLength = 4 * latentSize * latentSize;
@@ -28,17 +29,19 @@ export const denoiserShapes = (vocabulary: number) => [
 /**
  * Trains the UNet together with its text encoder to predict velocities (arXiv 2202.00512) with weights after min-SNR (arXiv 2303.09556),
  * every tenth caption empty, so that guidance works. Yields once a step.
+ * @param subjects to learn, each over every background
  * @param pipeline whose autoencoder and tokenizer are final
  */
 export async function* trainDenoiser(
   { model, tokenizers: [tokenizer], programs }: Pipeline,
   vocabulary: number,
   folder: string,
+  subjects: readonly Subject[],
   steps: number,
 ): AsyncGenerator<{ step: number; loss: number; state: TrainingState }> {
   const path = join(folder, 'denoiser.safetensors');
   const state = await loadState(path, initialParameters(denoiserShapes(vocabulary), randomFrom(3)));
-  const examples = await dataset({ folder, size: resolution });
+  const examples = await dataset({ folder, subjects, size: resolution });
   const encoder = await programs.encoder();
   // Every subject stays in the middle: what a caption asks for is then one picture and no blur of many, which a model this small learns many times sooner.
   const latents: Float32Array[] = [];

@@ -11,6 +11,7 @@ import { writeAutoencoder, writeDenoiser } from './folder.ts';
 import { initialParameters } from './initial.ts';
 import { latentDeviation } from './latents.ts';
 import { loadState } from './state.ts';
+import { plainSubjects, subjects } from './subjects.ts';
 import { writeTokenizer } from './vocabulary.ts';
 
 /*
@@ -24,6 +25,8 @@ const { values } = parseArgs({
     'autoencoder-steps': { type: 'string', default: '2400' },
     'decoder-steps': { type: 'string', default: '1500' },
     'denoiser-steps': { type: 'string', default: '7000' },
+    /** How many subjects of the list the denoiser is taught; a longer part of it is a harder lesson. */
+    subjects: { type: 'string', default: String(plainSubjects.length) },
     /** Take the denoiser as it stands into the model every this many steps, to look at samples. */
     'publish-every': { type: 'string', default: '250' },
   },
@@ -33,6 +36,7 @@ const model = join(folder, 'model');
 const autoencoderSteps = Number(values['autoencoder-steps']);
 const decoderSteps = Number(values['decoder-steps']);
 const denoiserSteps = Number(values['denoiser-steps']);
+const taught = subjects.slice(0, Number(values.subjects));
 const publishEvery = Number(values['publish-every']);
 
 /** One line that rewrites itself: what, how far, loss, time left. */
@@ -80,7 +84,7 @@ await writeAutoencoder(model, trained, 1 / deviation);
 
 const pipeline = await openPipeline(model);
 const denoiser = progress('denoiser', denoiserSteps);
-for await (const { step, loss, state: current } of trainDenoiser(pipeline, vocabulary.size, folder, denoiserSteps)) {
+for await (const { step, loss, state: current } of trainDenoiser(pipeline, vocabulary.size, folder, taught, denoiserSteps)) {
   denoiser(step, loss);
   if (step % publishEvery === 0 || step === denoiserSteps)
     await writeDenoiser(model, { ...current.parameters, values: current.average }, vocabulary);
