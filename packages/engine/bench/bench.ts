@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { packer } from '../src/adapters.ts';
+import { pack, packer } from '../src/adapters.ts';
 import { type Conditions, inputsOf, stack } from '../src/families/conditions.ts';
 import { loraFrom } from '../src/files/lora.ts';
 import { type Lora, openBatch, openPipeline, type Pipeline, readLora, resultOf, version, writeKohya } from '../src/index.ts';
@@ -55,7 +55,7 @@ async function steps(pipeline: Pipeline, loras: readonly Lora[], side: number, r
       timesteps: { data: new Float32Array(places).fill(500), dims: [places] },
       ...stack(sets.map(() => conditionsOf(pipeline))),
     };
-    return () => unet.run({ ...inputs, ...unet.pack(sets) });
+    return () => unet.run({ ...inputs, ...pack(unet, sets) });
   };
   const one = (i: number) => [{ lora: loras[i] ?? loraFrom(new Map()), weight: 1 }];
   const all = (places: number, which: (place: number) => readonly WeightedLora[]) =>

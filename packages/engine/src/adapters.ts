@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { AdaptedLayer } from './families/model.ts';
+import type { AdaptedProgram } from './families/pipeline.ts';
 import type { Numbers } from './graph/compile.ts';
 import { packLoras, type WeightedLora } from './lora.ts';
 
@@ -30,6 +31,15 @@ export function packer(layers: readonly AdaptedLayer[], keptBytes = 2 ** 28): Pa
     kept.set(key, packed);
     return packed;
   };
+}
+
+const packers = new WeakMap<readonly AdaptedLayer[], Pack>();
+
+/** The LoRA inputs of an open network, kept for as long as it is open. */
+export function pack({ layers }: Pick<AdaptedProgram<string>, 'layers'>, sets: Parameters<Pack>[0]): ReturnType<Pack> {
+  const own = packers.get(layers) ?? packer(layers);
+  packers.set(layers, own);
+  return own(sets);
 }
 
 export const bytesOf = (inputs: Readonly<Record<string, Numbers>>): number =>

@@ -1,3 +1,4 @@
+import { pack } from './adapters.ts';
 import { InputError } from './error.ts';
 import { type Conditions, framing, stack, textsOf } from './families/conditions.ts';
 import type { Pipeline } from './families/pipeline.ts';
@@ -85,7 +86,10 @@ export async function step({ programs }: Pipeline, pictures: readonly Denoising[
     ...stack(places.map(({ conditions }) => conditions)),
     sample: { data: join(samples), dims: [places.length, 4, first.height, first.width] },
     timesteps: { data: Float32Array.from(timesteps), dims: [places.length] },
-    ...unet.pack(places.map(({ picture }) => picture.loras)),
+    ...pack(
+      unet,
+      places.map(({ picture }) => picture.loras),
+    ),
   });
   const length = prediction.length / places.length;
   let place = 0;

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { bytesOf, setKey } from './adapters.ts';
+import { bytesOf, pack, setKey } from './adapters.ts';
 import { type Conditions, encodeText } from './families/conditions.ts';
 import type { Pipeline } from './families/pipeline.ts';
 import type { WeightedLora } from './lora.ts';
@@ -10,8 +10,7 @@ export type Encode = (text: string | null, loras: readonly WeightedLora[]) => Pr
 export const textEncoder =
   (pipeline: Pipeline): Encode =>
   async (text, loras) => {
-    const { pack } = await pipeline.programs.text();
-    return encodeText(pipeline, text, pack([loras]));
+    return encodeText(pipeline, text, pack(await pipeline.programs.text(), [loras]));
   };
 
 /**

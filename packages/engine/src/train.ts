@@ -1,3 +1,4 @@
+import { pack } from './adapters.ts';
 import { InputError } from './error.ts';
 import { type Conditions, encodeText, framing, graphInputs, stack, tokens } from './families/conditions.ts';
 import { targets } from './families/family.ts';
@@ -240,7 +241,7 @@ async function encodeCaptions(pipeline: Pipeline, examples: readonly Example[], 
   const features: Conditions[] = [];
   for (const { caption } of examples) {
     signal?.throwIfAborted();
-    features.push(await encodeText(pipeline, caption, text.pack([[]])));
+    features.push(await encodeText(pipeline, caption, pack(text, [[]])));
   }
   return features;
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { pack } from '../src/adapters.ts';
 import { encodeText, type Frame, framing, stack, tokens } from '../src/families/conditions.ts';
 import type { Pipeline } from '../src/families/pipeline.ts';
 import type { Lora } from '../src/files/lora.ts';
@@ -93,7 +94,7 @@ export async function predictions(pipeline: Pipeline, pictures: readonly Case[])
   const sets = pictures.map(({ lora }) => (lora ? [{ lora, weight: 1 }] : []));
   const conditions = await Promise.all(
     pictures.map(async ({ text: words, frame }, i) => ({
-      ...(await encodeText(pipeline, words, text.pack([sets[i] ?? []]))),
+      ...(await encodeText(pipeline, words, pack(text, [sets[i] ?? []]))),
       ...framing(pipeline.model, frame),
     })),
   );
@@ -101,7 +102,7 @@ export async function predictions(pipeline: Pipeline, pictures: readonly Case[])
     ...stack(conditions),
     sample: { data: Float32Array.from(pictures.flatMap((picture) => [...picture.latents])), dims: [pictures.length, 4, 16, 8] },
     timesteps: { data: Float32Array.from(pictures, ({ timestep }) => timestep), dims: [pictures.length] },
-    ...program.pack(sets),
+    ...pack(program, sets),
   });
   return pictures.map((_, i) => prediction.subarray(i * 512, (i + 1) * 512));
 }

@@ -10,9 +10,9 @@ import type { Pipeline } from './pipeline.ts';
  * that any pictures of one model stand together in a batch.
  *
  *   const texts = textsOf(model, request);                                  // the negative prompt's first, where one is wanted
- *   const features = await encodeText(pipeline, text, encoder.pack([set])); // slow: worth keeping by model, text and LoRA set
+ *   const features = await encodeText(pipeline, text, pack(encoder, [set])); // slow: worth keeping by model, text and LoRA set
  *   const conditions = { ...features, ...framing(model, request) };         // quick
- *   unet.run({ sample, timesteps, ...stack(places), ...unet.pack(sets) })
+ *   unet.run({ sample, timesteps, ...stack(places), ...pack(unet, sets) })
  *
  * In training the network is told the same: `graphInputs` are a graph's own inputs for it, of a fixed batch. The text's part is
  * encoded once a caption, or, where the text encoders are trained, made by `buildText` from `tokens` within the graph.

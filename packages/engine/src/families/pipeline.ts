@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type Pack, packer } from '../adapters.ts';
 import { type CompileOptions, compile, type Program } from '../graph/compile.ts';
 import { Graph } from '../graph/tensor.ts';
 import { openSchedule, type Schedule } from '../samplers/schedule.ts';
@@ -52,7 +51,6 @@ export interface Pipeline {
 /** A program whose LoRA inputs are named after the layers that it lists. */
 export interface AdaptedProgram<Output extends string> extends Program<Output> {
   layers: readonly AdaptedLayer[];
-  pack: Pack;
 }
 
 /**
@@ -88,7 +86,7 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
         const graph = new Graph(true);
         const weights = adapt(await weightsOf(model, 'text', graph), 'text', graph, perPicture);
         const features = buildText(model, weights, graphInputs(model, graph, 'tokens', null));
-        return { ...(await compile(features, options)), layers: weights.adapted, pack: packer(weights.adapted) };
+        return { ...(await compile(features, options)), layers: weights.adapted };
       }),
       unet: once(async () => {
         const graph = new Graph(true);
@@ -96,7 +94,7 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
         const told = { ...graphInputs(model, graph, 'features', null), ...graphInputs(model, graph, 'framing', null) };
         const sample = graph.input('sample', [null, 4, null, null]);
         const prediction = buildUnet(model, weights, sample, graph.input('timesteps', [null]), told);
-        return { ...(await compile({ prediction }, options)), layers: weights.adapted, pack: packer(weights.adapted) };
+        return { ...(await compile({ prediction }, options)), layers: weights.adapted };
       }),
       encoder: once(async () => {
         const graph = new Graph(true);

@@ -16,6 +16,7 @@ import {
   weightsIn,
 } from '../../test/sdxl-expected.ts';
 import * as tiny from '../../test/sdxl-tiny.ts';
+import { pack } from '../adapters.ts';
 import { type Lora, type LoraModule, loraFrom } from '../files/lora.ts';
 import { readTensors } from '../files/safetensors.ts';
 import { randomFrom } from '../random.ts';
@@ -84,7 +85,7 @@ describe('text', () => {
   });
 
   it.each(['a photo of a cat on a red sofa', '', 'sneakers '.repeat(90)])('is encoded as by the reference: %j', async (text) => {
-    const { context, pooled } = await encodeText(pipeline, text, (await pipeline.programs.text()).pack([[]]));
+    const { context, pooled } = await encodeText(pipeline, text, pack(await pipeline.programs.text(), [[]]));
     const want = await expectedText(pipeline, text);
     expect([context?.dims, pooled?.dims]).toEqual([
       [1, 77, 40],
@@ -174,7 +175,7 @@ describe('a distilled model with an input for the guidance scale', () => {
     const waves = Array.from({ length: 6 }, (_, i) => 7500 / 10000 ** (i / 5));
     const guidance = [...waves.map(Math.sin), ...waves.map(Math.cos)];
     const conditions = {
-      ...(await encodeText(distilled, cat.text, (await distilled.programs.text()).pack([[]]))),
+      ...(await encodeText(distilled, cat.text, pack(await distilled.programs.text(), [[]]))),
       ...framing(distilled.model, { ...cat.frame, guidanceScale: 8.5 }),
     };
     for (const [i, wave] of guidance.entries()) expect(conditions.guidance?.data[i]).toBeCloseTo(wave, 5);
@@ -182,7 +183,7 @@ describe('a distilled model with an input for the guidance scale', () => {
     const run = async (told: typeof conditions) => {
       const sample = { data: cat.latents, dims: [1, 4, 16, 8] };
       const timesteps = { data: Float32Array.of(999), dims: [1] };
-      return (await program.run({ ...told, sample, timesteps, ...program.pack([[]]) })).prediction;
+      return (await program.run({ ...told, sample, timesteps, ...pack(program, [[]]) })).prediction;
     };
     expect(relativeError(await run(conditions), await expectedPrediction(distilled, { ...cat, guidance }))).toBeLessThan(1e-4);
     // A training tells of no guidance, which is the same as a network without this input.
