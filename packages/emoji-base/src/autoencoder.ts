@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { adamW, autoencoderObjective, randomFrom, vaeShapes } from '@loraloom/engine';
+import { autoencoderObjective, randomFrom, vaeShapes } from '@loraloom/engine';
 import { resolution, vaeConfig } from './architecture.ts';
 import { compose } from './compose.ts';
 import { iconNames, renderedIcons } from './icons.ts';
 import { initialParameters } from './initial.ts';
-import { loadState, saveState, type TrainingState } from './state.ts';
+import { advance, cosineRate, loadState, saver, type TrainingState } from './state.ts';
 
 const batch = 8;
 /** Trained on windows of this many pixels: four times the steps in the same time, and a convolutional network does not mind. */
@@ -24,7 +24,7 @@ export async function* trainAutoencoder(
   const objective = await autoencoderObjective(vaeConfig, state.parameters, batch, side, 1e-5);
   const pixels = 3 * side * side;
   const latent = side / 8;
-  let saved = Date.now();
+  const save = saver(path, steps, 60);
   while (state.moments.step < steps) {
     const random = randomFrom(2, state.moments.step);
     const pictures = new Float32Array(batch * pixels);
@@ -50,17 +50,10 @@ export async function* trainAutoencoder(
       pictures: { data: pictures, dims: [batch, 3, side, side] },
       noise: { data: noise, dims: [batch, 4, latent, latent] },
     });
-    const t = state.moments.step / steps;
-    const learningRate = 6e-4 * Math.min(1, (state.moments.step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * t)));
-    state.moments = adamW(state.parameters.values, gradients, state.moments, { learningRate, beta2: 0.99, weightDecay: 1e-4 });
-    const decay = Math.min(0.995, state.moments.step / (state.moments.step + 20));
-    for (let i = 0; i < state.average.length; i++)
-      state.average[i] = decay * (state.average[i] ?? 0) + (1 - decay) * (state.parameters.values[i] ?? 0);
+    const learningRate = 6e-4 * cosineRate(state.moments.step, steps);
+    advance(state, gradients, { learningRate, weightDecay: 1e-4, decay: 0.995 });
     yield { step: state.moments.step, loss };
-    if (Date.now() - saved > 60_000 || state.moments.step === steps) {
-      await saveState(path, state);
-      saved = Date.now();
-    }
+    await save(state);
   }
   await objective.close();
   return state;

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { adamW, decoderObjective, type Parameters, parameters, randomFrom, views } from '@loraloom/engine';
+import { decoderObjective, type Parameters, parameters, randomFrom, views } from '@loraloom/engine';
 import { resolution, vaeConfig } from './architecture.ts';
 import { compose } from './compose.ts';
 import { iconNames, renderedIcons } from './icons.ts';
 import { dataset, randomPlacement } from './pictures.ts';
-import { loadState, saveState } from './state.ts';
+import { advance, cosineRate, loadState, saver } from './state.ts';
 
 const batch = 2;
 const pixels = 3 * resolution * resolution;
@@ -43,7 +43,7 @@ export async function* trainDecoder(
   for (const set of ['noto', 'fluent-emoji-flat', 'fluent-emoji-high-contrast'] as const)
     icons.push(...(await renderedIcons(folder, set, iconNames(set), resolution)));
   const objective = await decoderObjective(vaeConfig, state.parameters, kept, batch, resolution);
-  let saved = Date.now();
+  const save = saver(path, steps, 60);
   while (state.moments.step < steps) {
     const random = randomFrom(6, state.moments.step);
     const pictures = new Float32Array(batch * pixels);
@@ -58,17 +58,10 @@ export async function* trainDecoder(
       pictures: { data: pictures, dims: [batch, 3, resolution, resolution] },
       ...views(kept),
     });
-    const t = state.moments.step / steps;
-    const learningRate = 6e-4 * Math.min(1, (state.moments.step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * t)));
-    state.moments = adamW(state.parameters.values, gradients, state.moments, { learningRate, beta2: 0.99, weightDecay: 1e-4 });
-    const decay = Math.min(0.995, state.moments.step / (state.moments.step + 20));
-    for (let i = 0; i < state.average.length; i++)
-      state.average[i] = decay * (state.average[i] ?? 0) + (1 - decay) * (state.parameters.values[i] ?? 0);
+    const learningRate = 6e-4 * cosineRate(state.moments.step, steps);
+    advance(state, gradients, { learningRate, weightDecay: 1e-4, decay: 0.995 });
     yield { step: state.moments.step, loss };
-    if (Date.now() - saved > 60_000 || state.moments.step === steps) {
-      await saveState(path, state);
-      saved = Date.now();
-    }
+    await save(state);
   }
   await objective.close();
   return whole();

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import {
-  adamW,
   addNoise,
   denoiserObjective,
   openSchedule,
@@ -14,7 +13,7 @@ import {
 import { latentSize, resolution, schedulerConfig, textConfig, unetConfig } from './architecture.ts';
 import { initialParameters } from './initial.ts';
 import { dataset } from './pictures.ts';
-import { loadState, saveState, type TrainingState } from './state.ts';
+import { advance, loadState, saver, type TrainingState } from './state.ts';
 import type { Subject } from './subjects.ts';
 
 const batch = 16;
@@ -53,7 +52,7 @@ export async function* trainDenoiser(
   const empty = BigInt64Array.from(tokenizer.encode(''), BigInt);
   const schedule = openSchedule(schedulerConfig);
   const objective = await denoiserObjective(model, state.parameters, batch, latentSize);
-  let saved = Date.now();
+  const save = saver(path, steps, 120);
   while (state.moments.step < steps) {
     const random = randomFrom(5, state.moments.step);
     const sample = new Float32Array(batch * latentLength);
@@ -84,14 +83,8 @@ export async function* trainDenoiser(
     });
     const remaining = 1 - state.moments.step / steps;
     const learningRate = 8e-4 * Math.min(1, (state.moments.step + 1) / 100) * (0.1 + 0.9 * remaining);
-    state.moments = adamW(state.parameters.values, gradients, state.moments, { learningRate, beta2: 0.99, weightDecay: 1e-3 });
-    const decay = Math.min(0.998, state.moments.step / (state.moments.step + 20));
-    for (let i = 0; i < state.average.length; i++)
-      state.average[i] = decay * (state.average[i] ?? 0) + (1 - decay) * (state.parameters.values[i] ?? 0);
-    if (Date.now() - saved > 120_000 || state.moments.step === steps) {
-      await saveState(path, state);
-      saved = Date.now();
-    }
+    advance(state, gradients, { learningRate, weightDecay: 1e-3, decay: 0.998 });
+    await save(state);
     yield { step: state.moments.step, loss, state };
   }
   await objective.close();

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type AdamWState, adamWState, decodeSafetensors, type Parameters, writeSafetensors } from '@loraloom/engine';
+import { type AdamWState, adamW, adamWState, decodeSafetensors, type Parameters, writeSafetensors } from '@loraloom/engine';
 
 /** All that a run needs to go on where it stopped; batches are drawn from the step's number, so no random state is kept. */
 export interface TrainingState {
@@ -14,6 +14,36 @@ export const freshState = (parameters: Parameters): TrainingState => ({
   average: Float32Array.from(parameters.values),
   moments: adamWState(parameters.values.length),
 });
+
+/**
+ * One step of the optimizer, and of the average behind it.
+ * @param decay how much of the average stays, once there are many steps; early ones count for more
+ */
+export function advance(
+  state: TrainingState,
+  gradients: Float32Array,
+  { learningRate, weightDecay, decay }: { learningRate: number; weightDecay: number; decay: number },
+): void {
+  const { parameters, average } = state;
+  state.moments = adamW(parameters.values, gradients, state.moments, { learningRate, beta2: 0.99, weightDecay });
+  const { step } = state.moments;
+  const kept = Math.min(decay, step / (step + 20));
+  for (let i = 0; i < average.length; i++) average[i] = kept * (average[i] ?? 0) + (1 - kept) * (parameters.values[i] ?? 0);
+}
+
+/** Rises over fifty steps, then falls along a cosine to a fiftieth. */
+export const cosineRate = (step: number, steps: number): number =>
+  Math.min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + Math.cos((Math.PI * step) / steps)));
+
+/** Saves the state every so many seconds, and at the last step. */
+export function saver(path: string, steps: number, seconds: number): (state: TrainingState) => Promise<void> {
+  let saved = Date.now();
+  return async (state) => {
+    if (Date.now() - saved < seconds * 1000 && state.moments.step !== steps) return;
+    await saveState(path, state);
+    saved = Date.now();
+  };
+}
 
 /** Writes the state in one piece: a run that is killed finds the old one or the new one. */
 export function saveState(path: string, { parameters, average, moments }: TrainingState): Promise<void> {

@@ -73,26 +73,21 @@ async function demo(api: Loraloom): Promise<void> {
   }
   if (training.status !== 'succeeded') throw new Error(`the training ${training.status}: ${training.error?.message}`);
 
+  // All at once: the worker makes them in one running batch, whatever their LoRAs.
   const paint = progressBar('Painting');
-  const rows = [];
   let painted = 0;
-  for (const noun of prompts) {
-    const cells: { picture: Picture }[] = [];
-    for (const weight of weights) {
-      const job = await api.createImage({
-        model: emoji.name,
-        prompt: weight === 0 ? `${noun}, white background` : `${noun}, white background, ink drawing`,
-        seed: 7,
-        loras: weight === 0 ? [] : [{ name: 'ink', weight }],
-      });
-      const done = await api.finish(job, { longestPauseSeconds: 0.5 });
-      const url = done.output?.images[0]?.url;
-      if (!url) throw new Error(`the picture ${done.status}: ${done.error?.message}`);
-      cells.push({ picture: await decodePicture(new Uint8Array(await (await fetch(url)).arrayBuffer())) });
-      paint(++painted, prompts.length * weights.length);
-    }
-    rows.push({ label: noun, cells });
-  }
+  const rows = await Promise.all(
+    prompts.map(async (noun) => ({
+      label: noun,
+      cells: await Promise.all(
+        weights.map(async (weight) => {
+          const cell = { picture: await makePicture(api, noun, weight) };
+          paint(++painted, prompts.length * weights.length);
+          return cell;
+        }),
+      ),
+    })),
+  );
   await mkdir(join(root, 'demo'), { recursive: true });
   const sheet = drawSheet({
     title: 'A LoRA of ink drawings',
@@ -100,6 +95,20 @@ async function demo(api: Loraloom): Promise<void> {
     rows,
   });
   await writeFile(grid, await encodePng(sheet));
+}
+
+/** A subject with the LoRA at a strength; at none, without it. */
+async function makePicture(api: Loraloom, noun: string, weight: number): Promise<Picture> {
+  const job = await api.createImage({
+    model: emoji.name,
+    prompt: weight === 0 ? `${noun}, white background` : `${noun}, white background, ink drawing`,
+    seed: 7,
+    loras: weight === 0 ? [] : [{ name: 'ink', weight }],
+  });
+  const done = await api.finish(job, { longestPauseSeconds: 1 });
+  const url = done.output?.images[0]?.url;
+  if (!url) throw new Error(`the picture ${done.status}: ${done.error?.message}`);
+  return decodePicture(new Uint8Array(await (await fetch(url)).arrayBuffer()));
 }
 
 /** The style's pictures and captions, as metadata.csv lists them. */
