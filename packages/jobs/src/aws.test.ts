@@ -141,10 +141,12 @@ test('an aborted wait for messages is an empty list; a fault is an error', async
   const hanging: AwsAccess = {
     ...access,
     fetch: (_, init) =>
-      new Promise((_resolve, reject) => init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))),
+      new Promise((_resolve, reject) => {
+        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason));
+        aborting.abort();
+      }),
   };
   const received = fetchQueue(hanging, 'https://sqs.example/1/q').receive({ waitSeconds: 20, signal: aborting.signal });
-  setTimeout(() => aborting.abort(), 5);
   expect(await received).toEqual([]);
 
   const refused = canned(new Response('{"__type":"QueueDoesNotExist"}', { status: 400 }));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { getRequestListener } from '@hono/node-server';
+import { serveStatic } from '@hono/node-server/serve-static';
 import { bucketKeys, createApp, hashApiKey } from '@loraloom/functions';
 import { keys, putRecord } from '@loraloom/jobs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
@@ -20,6 +21,8 @@ export interface StackOptions {
   /** Port of the API; 0: any free one. */
   port: number;
   models: readonly (ModelDescription & { folder: string })[];
+  /** Folder of web pages to serve at `/`. */
+  pages?: string;
   /** Seconds until a job of a worker that died is given to the next. */
   visibilitySeconds?: number;
 }
@@ -28,7 +31,7 @@ const bucketName = 'loraloom';
 const region = 'us-east-1';
 
 /** Starts S3, SQS, the API and a worker on this machine, all on loopback, over one data folder. */
-export async function startStack({ folder, port, models, visibilitySeconds = 30 }: StackOptions) {
+export async function startStack({ folder, port, models, pages, visibilitySeconds = 30 }: StackOptions) {
   await mkdir(folder, { recursive: true });
   const secrets = await openSecrets(folder);
   const { accessKeyId, secretAccessKey, pepper, apiKey } = secrets;
@@ -65,6 +68,7 @@ export async function startStack({ folder, port, models, visibilitySeconds = 30 
       origins: [],
       log: (line) => console.error(JSON.stringify(line)),
     });
+    if (pages) app.get('/*', serveStatic({ root: pages }));
     const server = createServer(getRequestListener(app.fetch));
     const apiPort = await listen(server, port);
     closing.push(() => {

@@ -11,14 +11,18 @@ import { startStack } from './stack.ts';
 const { PORT } = z.object({ PORT: z.coerce.number().int().min(0).max(65_535).default(8080) }).parse(process.env);
 const folder = fileURLToPath(new URL('../../../.loraloom', import.meta.url));
 
-const stack = await startStack({ folder, port: PORT, models: [emoji] }).catch((error: unknown) => {
+const pages = fileURLToPath(new URL('../../studio/dist', import.meta.url));
+
+const stack = await startStack({ folder, port: PORT, models: [emoji], pages }).catch((error: unknown) => {
   const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
   console.error(taken ? `Port ${PORT} is in use; choose another: PORT=8081 npm start` : error);
   process.exit(1);
 });
 
 console.log(`
-Loraloom listens on ${stack.url}   (description of the API: ${stack.url}/openapi.json)
+Open ${stack.url}/#key=${stack.apiKey} in a browser.
+
+The API: ${stack.url}   (its description: ${stack.url}/openapi.json)
 Development API key: ${stack.apiKey}
 Data: ${folder}   The worker's log: ${join(folder, 'worker.log')}
 

@@ -49,5 +49,6 @@ test('a long tag that never ends is refused at once', () => {
   for (const xml of [`<${'a'.repeat(5e6)}`, `<a ${' '.repeat(5e6)}`, '<a'.repeat(2e6), '&'.repeat(5e6)]) {
     expect(() => readXml(xml, 'a')).toThrow(S3Error);
   }
-  expect(Date.now() - started).toBeLessThan(2000);
+  // In linear time that is a second or two on a busy machine; in quadratic time, hours.
+  expect(Date.now() - started).toBeLessThan(20_000);
 });
