@@ -43,6 +43,7 @@ const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
   unknown_lora: 422,
   unknown_file: 422,
   file_not_uploaded: 422,
+  image_wanted: 422,
   lora_mismatch: 422,
   id_taken: 409,
   already_finished: 409,

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { encodePng, type Picture, type PictureRequest, version, type WeightedLora } from '@loraloom/engine';
-import { type ImageRecord, images, keys } from '@loraloom/jobs';
+import { encodePng, type Picture, type PictureRequest, type StartImage, version, type WeightedLora } from '@loraloom/engine';
+import { type Bucket, type ImageRecord, type ImageRequest, images, keys, type Receipt } from '@loraloom/jobs';
 import { type Attempt, attempt } from './attempt.ts';
 import type { Loras } from './loras.ts';
 import type { Models } from './models.ts';
+import { readMask, readPicture } from './pictures.ts';
 import type { Services } from './services.ts';
 
 type Made = NonNullable<ImageRecord['output']>['images'][number];
@@ -25,6 +26,7 @@ async function makePictures(
   const set: WeightedLora[] = [];
   for (const [i, { name, weight, text_weight: textWeight = weight }] of request.loras.entries())
     set.push({ lora: await loras.find(tenant, name, `loras.${i}.name`), weight, textWeight });
+  const start = await readStart(bucket, tenant, request);
   const { width, height, steps, guidance_scale: guidanceScale, sampler, prompt, negative_prompt: negativePrompt } = request;
   const seeds = Array.from({ length: request.n }, (_, i) => (request.seed + i) % 2 ** 32);
   const begun = performance.now();
@@ -32,7 +34,18 @@ async function makePictures(
   let total = steps * request.n;
 
   const make = async (index: number, seed: number, others: AbortSignal): Promise<Made> => {
-    const wanted: PictureRequest = { prompt, negativePrompt, seed, loras: set, width, height, steps, guidanceScale, sampler };
+    const wanted: PictureRequest = {
+      prompt,
+      negativePrompt,
+      seed,
+      loras: set,
+      width,
+      height,
+      steps,
+      guidanceScale,
+      sampler,
+      ...start?.wanted,
+    };
     const run = batch.generate(wanted, others);
     let next = await run.next();
     for (; !next.done; next = await run.next()) {
@@ -67,6 +80,7 @@ async function makePictures(
         guidance_scale: guidanceScale,
         prompt,
         negative_prompt: negativePrompt,
+        ...start?.receipt,
         engine_version: version,
       },
     };
@@ -74,6 +88,24 @@ async function makePictures(
 
   const made = await together(seeds, signal, make);
   return { output: { images: made }, progress: { step: total, total_steps: total, loss: null, seconds_left: 0 } };
+}
+
+/** The picture that the request starts from, and what its receipt says of it. */
+async function readStart(
+  bucket: Bucket,
+  tenant: string,
+  { image, mask, image_strength: strength = 1, width, height }: ImageRequest,
+): Promise<{ wanted: { image: StartImage }; receipt: Pick<Receipt, 'image'> } | undefined> {
+  if (image === undefined) return undefined;
+  const picture = await readPicture(bucket, tenant, image, 'image', width, height);
+  const sha256 = createHash('sha256').update(picture.data).digest('hex');
+  if (mask === undefined) return { wanted: { image: { picture, strength } }, receipt: { image: { sha256, strength } } };
+  const shares = await readMask(bucket, tenant, mask, 'mask', width, height);
+  const mask_sha256 = createHash('sha256').update(shares).digest('hex');
+  return {
+    wanted: { image: { picture, strength, mask: shares } },
+    receipt: { image: { sha256, strength, mask_sha256 } },
+  };
 }
 
 /** Runs `work` for each item at once; when one fails the others are stopped, and have stopped before the failure is passed on. */

@@ -2,17 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  decodePicture,
-  type Example,
-  InputError,
-  type Lora,
-  type Pipeline,
-  readLora,
-  resizeCover,
-  trainLora,
-  writeKohya,
-} from '@loraloom/engine';
+import { type Example, type Lora, type Pipeline, readLora, trainLora, writeKohya } from '@loraloom/engine';
 import {
   type Bucket,
   createRecord,
@@ -25,8 +15,8 @@ import {
   updateRecord,
 } from '@loraloom/jobs';
 import { type Attempt, attempt } from './attempt.ts';
-import { Failure } from './failure.ts';
 import type { Models } from './models.ts';
+import { readPicture } from './pictures.ts';
 import type { Services } from './services.ts';
 
 /** Seconds between two checkpoints: what a crash costs at most. */
@@ -112,15 +102,8 @@ async function readExamples(
   for (const [i, { file_id, caption }] of files.entries()) {
     signal.throwIfAborted();
     const param = `files.${i}.file_id`;
-    const content = await bucket.getBytes(keys.fileContent(tenant, file_id));
-    if (!content) throw new Failure('file_not_uploaded', `the bytes of ${file_id} were never uploaded`, param);
-    try {
-      const picture = await resizeCover(await decodePicture(content.bytes), resolution, resolution);
-      examples.push({ picture, caption: trigger_word ? `${trigger_word}, ${caption}` : caption });
-    } catch (cause) {
-      if (cause instanceof InputError) throw new Failure(cause.code, `${file_id}: ${cause.message}`, param, { cause });
-      throw cause;
-    }
+    const picture = await readPicture(bucket, tenant, file_id, param, resolution, resolution);
+    examples.push({ picture, caption: trigger_word ? `${trigger_word}, ${caption}` : caption });
   }
   return examples;
 }

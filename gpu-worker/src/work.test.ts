@@ -241,6 +241,43 @@ it('hands a training over when it is told to stop, and the next worker ends with
   expect(await weights('halved', halved.output?.lora.lora_id)).toBe(await weights('whole', whole.output?.lora.lora_id));
 }, 60_000);
 
+it('makes pictures from pictures, and keeps what a mask keeps', async () => {
+  startWorker();
+  const photo = await picture(3);
+  const [image, mask, text] = await Promise.all([
+    upload(new Uint8Array(photo)),
+    // Its right half is white.
+    upload(
+      new Uint8Array(
+        await encodePng({
+          width: 64,
+          height: 64,
+          data: new Uint8Array(64 * 64 * 3).map((_, i) => ((i / 3) % 64 < 32 ? 0 : 255)),
+        }),
+      ),
+    ),
+    upload(new TextEncoder().encode('not a picture')),
+  ]);
+  const job = await finished.image((await askImage({ image, mask, steps: 4, sampler: 'euler_a' })).id);
+  expect(job).toMatchObject({ status: 'succeeded', progress: { step: 4, total_steps: 4 } });
+  const [made] = job.output?.images ?? [];
+  expect(made?.receipt.image).toMatchObject({ strength: 1, mask_sha256: expect.stringMatching(/^[0-9a-f]{64}$/) });
+  // What the worker began with: the middle of the 80 × 64 picture
+  const original = await decodePicture(photo);
+  const middle = (i: number) => original.data[3 * (Math.floor(i / 192) * 80 + 8) + (i % 192)] ?? 0;
+  const data = await pixels(made?.key ?? '');
+  const differences = data.map((value, i) => Math.abs(value - middle(i)));
+  const half = (left: boolean) => Math.max(...differences.filter((_, i) => (i / 3) % 64 < 32 === left));
+  expect([data.length, half(true)]).toEqual([64 * 64 * 3, 0]);
+  expect(half(false)).toBeGreaterThan(20);
+
+  // Half the steps, as the strength says
+  const partly = await finished.image((await askImage({ image, image_strength: 0.5, steps: 8 })).id);
+  expect(partly).toMatchObject({ status: 'succeeded', progress: { step: 4, total_steps: 4 } });
+  const failed = await finished.image((await askImage({ image: text })).id);
+  expect(failed).toMatchObject({ status: 'failed', error: { code: 'not_a_picture', param: 'image' } });
+});
+
 it('makes a burst of unlike requests together, each as if it were alone', async () => {
   const requests: Partial<ImageRequestInput>[] = [
     { prompt: 'a cat', seed: 1, steps: 40 },

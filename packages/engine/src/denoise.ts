@@ -2,9 +2,10 @@ import { pack } from './adapters.ts';
 import { InputError } from './error.ts';
 import { type Conditions, framing, stack, textsOf } from './families/conditions.ts';
 import type { Pipeline } from './families/pipeline.ts';
+import { choose, encodePicture, latentMask, type StartImage } from './image.ts';
 import { checkFits, type WeightedLora } from './lora.ts';
 import { randomFrom } from './random.ts';
-import { type Sampler, type SamplerName, type SampleState, samplers } from './samplers/index.ts';
+import { mixed, type Sampler, type SamplerName, type SampleState, samplers } from './samplers/index.ts';
 import { type Encode, textEncoder } from './texts.ts';
 
 /** What one picture is made from. */
@@ -20,6 +21,8 @@ export interface PictureRequest {
   /** How far beyond the negative prompt's prediction to go (arXiv 2207.12598); 1 does without it, at half the cost. */
   guidanceScale: number;
   sampler: SamplerName;
+  /** Only its last steps are taken then, `strength` of them. */
+  image?: StartImage;
 }
 
 /** A picture in the making, before step `i` of its sampler: a value, so that any set of them can take a step together. */
@@ -34,6 +37,10 @@ export interface Denoising {
   guidanceScale: number;
   /** What the network is told beside the latents, each with a leading dimension of 1: the prompt's last, the negative prompt's before it. */
   conditions: readonly Conditions[];
+  /** Of the noise that a sampler adds on its way. */
+  seed: number;
+  /** What is kept of a picture: its latents, the noise that they are shown under, and where they are not kept, `[h, w]`. */
+  kept?: { picture: Float32Array; noise: Float32Array; mask: Float32Array };
 }
 
 /** Latents `[4, h, w]` of a request. */
@@ -61,17 +68,35 @@ export async function begin(
       `${width} × ${height}: this model makes pictures whose sides are multiples of ${multiple} pixels`,
     );
   }
-  const sampler = samplers[request.sampler](schedule, steps);
+  const { image } = request;
+  if (image && (image.picture.width !== width || image.picture.height !== height)) {
+    const { width: w, height: h } = image.picture;
+    throw new InputError('bad_size', `the picture to start from is ${w} × ${h}; ${width} × ${height} wanted`);
+  }
+  const sampler = samplers[request.sampler](schedule, steps, image?.strength);
   const layers = [...(await programs.text()).layers, ...(await programs.unet()).layers];
   for (const { lora } of loras) checkFits(layers, lora);
   const features = await Promise.all(textsOf(model, request).map((text) => encode(text, loras)));
   const frame = framing(model, request);
   const conditions = features.map((told) => ({ ...told, ...frame }));
-  const [h, w] = [height / latentFactor, width / latentFactor];
-  return { height: h, width: w, sampler, state: sampler.start(noise), i: 0, loras, guidanceScale, conditions };
+  // Its mean: what the autoencoder would draw around it is far less than the noise that is added.
+  const picture = image && (await encodePicture(pipeline, image.picture)).mean.map((value) => value * model.vae.scaling_factor);
+  return {
+    height: height / latentFactor,
+    width: width / latentFactor,
+    sampler,
+    // Nothing of the picture is left at full strength, not even the trace that the last timestep has.
+    state: sampler.start(noise, image && image.strength < 1 ? picture : undefined),
+    i: 0,
+    loras,
+    guidanceScale,
+    conditions,
+    seed: request.seed,
+    ...(picture && image.mask ? { kept: { picture, noise, mask: latentMask(image.mask, width, height, latentFactor) } } : {}),
+  };
 }
 
-export const finished = ({ i, sampler }: Denoising): boolean => i === sampler.timesteps.length;
+export const finished = ({ i, sampler }: Denoising): boolean => i === sampler.steps.length;
 
 /** One step, through the network together, of pictures of one size, none of them finished; everything else may differ. */
 export async function step({ programs }: Pipeline, pictures: readonly Denoising[]): Promise<Denoising[]> {
@@ -81,7 +106,7 @@ export async function step({ programs }: Pipeline, pictures: readonly Denoising[
   if (!first) return [];
   const inputs = new Map(pictures.map((picture) => [picture, picture.sampler.input(picture.state, picture.i)]));
   const samples = places.map(({ picture }) => inputs.get(picture) ?? new Float32Array());
-  const timesteps = places.map(({ picture: { sampler, i } }) => sampler.timesteps[i] ?? Number.NaN);
+  const timesteps = places.map(({ picture: { sampler, i } }) => sampler.steps[i]?.timestep ?? Number.NaN);
   const { prediction } = await unet.run({
     ...stack(places.map(({ conditions }) => conditions)),
     sample: { data: join(samples), dims: [places.length, 4, first.height, first.width] },
@@ -96,8 +121,21 @@ export async function step({ programs }: Pipeline, pictures: readonly Denoising[
   return pictures.map((picture) => {
     const outputs = picture.conditions.map(() => prediction.subarray(place * length, ++place * length));
     const output = outputs.reduce((negative, positive) => guide(negative, positive, picture.guidanceScale));
-    return { ...picture, state: picture.sampler.step(picture.state, output, picture.i), i: picture.i + 1 };
+    return advance(picture, output);
   });
+}
+
+function advance(picture: Denoising, output: Float32Array): Denoising {
+  const { sampler, seed, i, kept } = picture;
+  // Its own at each step, whatever the others in the batch draw; the first noise has no second key.
+  const fresh = () => randomFrom(seed, i + 1).fillNormal(new Float32Array(output.length));
+  const state = sampler.step(picture.state, output, i, fresh);
+  const next = { ...picture, state, i: i + 1 };
+  if (!kept) return next;
+  // What is kept of a picture comes to each level with the same noise, so that what is made beside it fits in.
+  const level = sampler.steps[i + 1]?.from;
+  const latents = choose(kept.mask, state.latents, level ? mixed(level, kept) : kept.picture);
+  return { ...next, state: { ...state, latents } };
 }
 
 /** A finished picture's latents. @throws InputError `not_finite` */

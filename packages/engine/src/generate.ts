@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { begin, type Denoising, finished, latentsOf, type PictureRequest, step } from './denoise.ts';
 import type { Pipeline } from './families/pipeline.ts';
+import { keepUnmasked } from './image.ts';
 import type { Picture } from './pixels.ts';
 import { keptTexts } from './texts.ts';
 
@@ -93,9 +94,10 @@ export function openBatch(pipeline: Pipeline, slots: number): Batch {
       }
       for (const seat of together) {
         if (!seat.denoising || seat.outcome || seat.left || !finished(seat.denoising)) continue;
-        const { width, height } = seat.request;
+        const { width, height, image } = seat.request;
         try {
-          end(seat, { picture: await decodeLatents(pipeline, latentsOf(seat.denoising), width, height) });
+          const picture = await decodeLatents(pipeline, latentsOf(seat.denoising), width, height);
+          end(seat, { picture: image ? keepUnmasked(picture, image) : picture });
         } catch (error) {
           end(seat, { error });
         }
@@ -120,7 +122,7 @@ export function openBatch(pipeline: Pipeline, slots: number): Batch {
           const { changed, outcome, denoising } = seat;
           if (denoising && denoising.i > seen) {
             seen = denoising.i;
-            yield { step: seen, steps: denoising.sampler.timesteps.length };
+            yield { step: seen, steps: denoising.sampler.steps.length };
           } else if (outcome) {
             if ('error' in outcome) throw outcome.error;
             return outcome.picture;

@@ -9,6 +9,7 @@ import { decodeLatents } from './generate.ts';
 import type { Numbers } from './graph/compile.ts';
 import { packLoras, type WeightedLora } from './lora.ts';
 import { adamW, adamWState } from './optimizers/adamw.ts';
+import type { SamplerName } from './samplers/index.ts';
 import { addNoise } from './samplers/schedule.ts';
 import { loraObjective } from './train.ts';
 
@@ -67,7 +68,7 @@ const noisePrediction = async (context: Float32Array, set: readonly WeightedLora
   return (await unet.run({ ...inputs, ...packLoras(unet.layers, [set]) })).prediction;
 };
 
-const finalLatents = async (sampler: 'ddim' | 'euler', loras: readonly WeightedLora[] = []) => {
+const finalLatents = async (sampler: SamplerName, loras: readonly WeightedLora[] = []) => {
   const noise = golden('sample.initial_noise').data;
   const common = { width: 64, height: 64, seed: 0, steps: 8, guidanceScale: 5, sampler, loras };
   const begun = [
@@ -110,7 +111,7 @@ describe('against PyTorch', () => {
     expect(relativeError(pictures, golden('vae.decoded').data)).toBeLessThan(1e-4);
   });
 
-  it.each(['ddim', 'euler'] as const)('samples with %s', async (sampler) => {
+  it.each(['ddim', 'pndm', 'euler', 'dpmpp_2m', 'dpmpp_2m_karras', 'unipc'] as const)('samples with %s', async (sampler) => {
     const latents = await finalLatents(sampler);
     expect(relativeError(joined(latents), golden(`sample.${sampler}.latents`).data)).toBeLessThan(1e-3);
   });

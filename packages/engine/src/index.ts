@@ -9,10 +9,11 @@ export { decodeSafetensors, encodeSafetensors, readHeader, readTensors, writeSaf
 export { type Batch, openBatch, resultOf, type Steps } from './generate.ts';
 export { compile, type Numbers, type Program } from './graph/compile.ts';
 export { Graph } from './graph/tensor.ts';
+export type { StartImage } from './image.ts';
 export { checkFits, type WeightedLora } from './lora.ts';
 export { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';
 export { type Objective, type Parameters, parameters, views } from './parameters.ts';
-export { decodePicture, encodePng, type Picture, resizeCover } from './pixels.ts';
+export { decodeMask, decodePicture, encodePng, type Picture, resizeCover } from './pixels.ts';
 export { autoencoderObjective, decoderObjective, denoiserObjective } from './pretrain.ts';
 export { type Random, randomFrom } from './random.ts';
 export { addNoise, openSchedule, type Schedule, snr, target } from './samplers/schedule.ts';

@@ -54,6 +54,17 @@ export const resizeCover = (picture: Picture, width: number, height: number): Pr
     ? Promise.resolve(picture)
     : rgb(open(picture).resize(width, height, { fit: 'cover' }));
 
+/**
+ * Decodes a mask and scales it as `resizeCover` scales pictures: its brightness, `[height, width]`. What is transparent counts as white.
+ * @throws InputError as `decodePicture`
+ */
+export async function decodeMask(bytes: Uint8Array, width: number, height: number): Promise<Uint8Array> {
+  const { data } = await resizeCover(await decodePicture(bytes), width, height);
+  return Uint8Array.from({ length: width * height }, (_, i) =>
+    Math.round(((data[3 * i] ?? 0) + (data[3 * i + 1] ?? 0) + (data[3 * i + 2] ?? 0)) / 3),
+  );
+}
+
 export const encodePng = async (picture: Picture): Promise<Uint8Array> => new Uint8Array(await open(picture).png().toBuffer());
 
 const open = ({ width, height, data }: Picture) => sharp(data, { raw: { width, height, channels: 3 } });

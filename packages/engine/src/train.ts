@@ -9,6 +9,7 @@ import { decodeSafetensors, encodeSafetensors } from './files/safetensors.ts';
 import type { Numbers } from './graph/compile.ts';
 import { inputsOf } from './graph/onnx.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
+import { type Encoded, encodePicture } from './image.ts';
 import { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';
 import { objective, type Parameters, parameters } from './parameters.ts';
 import type { Picture } from './pixels.ts';
@@ -47,12 +48,6 @@ export interface TrainingStep {
   checkpoint(): Uint8Array<ArrayBuffer>;
   /** The LoRA as it stands. */
   lora(): Lora;
-}
-
-/** A picture's latents as the autoencoder gives them, before they are drawn from: `[4, h, w]` each. */
-interface Encoded {
-  mean: Float32Array;
-  deviation: Float32Array;
 }
 
 /**
@@ -196,12 +191,6 @@ function drawBatch(
   return { chosen, inputs };
 }
 
-/** A picture as planes of red, green and blue in −1 … 1, `[3, height, width]`. */
-function planes({ width, height, data }: Picture): Float32Array {
-  const plane = width * height;
-  return Float32Array.from({ length: 3 * plane }, (_, i) => (data[(i % plane) * 3 + Math.floor(i / plane)] ?? 0) / 127.5 - 1);
-}
-
 /** 0 … n − 1 in random order (Fisher–Yates). */
 function shuffled(n: number, random: Random): number[] {
   const order = Array.from({ length: n }, (_, i) => i);
@@ -212,12 +201,8 @@ function shuffled(n: number, random: Random): number[] {
   return order;
 }
 
-async function encodePictures(
-  { programs, resolution }: Pipeline,
-  examples: readonly Example[],
-  signal?: AbortSignal,
-): Promise<Encoded[]> {
-  const encoder = await programs.encoder();
+async function encodePictures(pipeline: Pipeline, examples: readonly Example[], signal?: AbortSignal): Promise<Encoded[]> {
+  const { resolution } = pipeline;
   const encoded: Encoded[] = [];
   for (const { picture } of examples) {
     signal?.throwIfAborted();
@@ -227,11 +212,7 @@ async function encodePictures(
         `a picture of ${picture.width} × ${picture.height}: ${resolution} × ${resolution} wanted`,
       );
     }
-    const { mean, logVariance } = await encoder.run({
-      pictures: { data: planes(picture), dims: [1, 3, resolution, resolution] },
-    });
-    // Clamped as diffusers clamps it.
-    encoded.push({ mean, deviation: logVariance.map((value) => Math.exp(0.5 * Math.min(20, Math.max(-30, value)))) });
+    encoded.push(await encodePicture(pipeline, picture));
   }
   return encoded;
 }

@@ -27,7 +27,7 @@ export async function createTraining(
     wantFiles(
       services.bucket,
       tenant,
-      request.files.map((file) => file.file_id),
+      request.files.map(({ file_id: id }, i) => ({ id, param: `files.${i}.file_id` })),
     ),
   ]);
   const settled = { ...request, alpha: request.alpha ?? request.rank, seed: request.seed ?? idSeed(id) };
@@ -36,7 +36,7 @@ export async function createTraining(
 
 /**
  * Accepts a request for pictures whose model and LoRAs exist and fit.
- * @throws RequestError `unknown_model`, `unknown_lora`, `lora_mismatch`
+ * @throws RequestError `unknown_model`, `unknown_lora`, `lora_mismatch`, `image_wanted`, `unknown_file`, `file_not_uploaded`
  */
 export async function createImage(
   services: CreateServices,
@@ -44,8 +44,15 @@ export async function createImage(
   request: z.output<typeof imageRequestSchema>,
   id: string = newId('image'),
 ): Promise<ImageRecord> {
+  const { image, mask, image_strength } = request;
+  for (const [param, given] of Object.entries({ mask, image_strength })) {
+    if (given !== undefined && image === undefined)
+      throw new RequestError('image_wanted', `${param} says what to do with an image; want image as well`, param);
+  }
+  const files = Object.entries({ image, mask }).flatMap(([param, id]) => (id === undefined ? [] : [{ id, param }]));
   const [model] = await Promise.all([
     wantModel(services.bucket, request.model),
+    wantFiles(services.bucket, tenant, files),
     ...request.loras.map((lora, i) => wantLora(services.bucket, tenant, lora.name, request.model, `loras.${i}.name`)),
   ]);
   const settled = {
@@ -56,6 +63,7 @@ export async function createImage(
     guidance_scale: request.guidance_scale ?? model.default_guidance_scale,
     sampler: request.sampler ?? model.default_sampler,
     seed: request.seed ?? idSeed(id),
+    ...(image === undefined ? {} : { image_strength: image_strength ?? (mask === undefined ? 0.6 : 1) }),
   };
   return createJob(services, images, { tenant, id, request: settled, totalSteps: settled.steps }, services.report);
 }
@@ -77,18 +85,18 @@ async function wantLora(bucket: Bucket, tenant: string, name: string, model: str
 /** How many files are looked up at a time: a thousand at once would exhaust the sockets of a small function. */
 const lookups = 32;
 
-async function wantFiles(bucket: Bucket, tenant: string, ids: string[]) {
-  const firstUse = new Map<string, number>();
-  for (const [i, id] of ids.entries()) if (!firstUse.has(id)) firstUse.set(id, i);
+async function wantFiles(bucket: Bucket, tenant: string, files: { id: string; param: string }[]) {
+  const firstUse = new Map<string, string>();
+  for (const { id, param } of files) if (!firstUse.has(id)) firstUse.set(id, param);
   const left = [...firstUse];
   for (let batch = left.splice(0, lookups); batch.length > 0; batch = left.splice(0, lookups)) {
     await Promise.all(
-      batch.map(async ([id, i]) => {
+      batch.map(async ([id, param]) => {
         const file = await readFile(bucket, tenant, id);
-        if (!file) throw new RequestError('unknown_file', `no file ${id}`, `files.${i}.file_id`);
+        if (!file) throw new RequestError('unknown_file', `no file ${id}`, param);
         if (!file.uploaded) {
           const message = `the ${file.size_bytes} bytes of ${id} have not been uploaded; PUT them to its upload URL first`;
-          throw new RequestError('file_not_uploaded', message, `files.${i}.file_id`);
+          throw new RequestError('file_not_uploaded', message, param);
         }
       }),
     );

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { imageIdSchema } from './ids.ts';
+import { fileIdSchema, imageIdSchema } from './ids.ts';
 import { type JobKind, jobFields } from './job.ts';
 import { nameSchema } from './keys.ts';
 
-export const samplerSchema = z.enum(['ddim', 'euler']);
+export const samplerSchema = z.enum(['ddim', 'pndm', 'euler', 'euler_a', 'dpmpp_2m', 'dpmpp_2m_karras', 'unipc', 'lcm']);
 export type Sampler = z.infer<typeof samplerSchema>;
 
 const side = z
@@ -42,6 +42,17 @@ export const imageRequestSchema = z
       .max(8)
       .default([])
       .meta({ example: [{ name: 'my-style', weight: 0.8 }] }),
+    image: fileIdSchema.optional().meta({
+      description: 'An uploaded picture to start from, instead of noise; scaled to cover width × height, the rest cut off evenly',
+    }),
+    image_strength: z.number().min(0).max(1).optional().meta({
+      description:
+        'How much of the image is made anew: 0 hardly anything, 1 all of it. That part of the steps is taken. Default: 0.6, and 1 with a mask',
+    }),
+    mask: fileIdSchema.optional().meta({
+      description:
+        'An uploaded picture over the image: what is white or transparent in it is made anew, what is black is kept, pixel for pixel',
+    }),
   })
   .meta({ id: 'ImageRequest' });
 
@@ -66,6 +77,10 @@ export const receiptSchema = z
     guidance_scale: z.number(),
     prompt: z.string(),
     negative_prompt: z.string(),
+    image: z
+      .object({ sha256: z.string(), strength: z.number(), mask_sha256: z.string().optional() })
+      .optional()
+      .meta({ description: 'The picture that it started from and its mask: SHA-256 of their pixels, as they were scaled' }),
     engine_version: z.string(),
   })
   .meta({ id: 'Receipt' });

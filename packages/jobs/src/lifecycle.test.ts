@@ -130,6 +130,27 @@ test('a training wants files that are there, and the caller’s', async () => {
   }
 });
 
+test('an image to start from is the caller’s, uploaded, and given a strength', async () => {
+  const [file, mask, other] = [await uploaded('t'), await uploaded('t'), await uploaded('u')];
+  const plain = await createImage(services, 't', imageOf());
+  expect(plain.request.image_strength).toBeUndefined();
+  const strengths = [
+    [{ image: file }, 0.6],
+    [{ image: file, mask }, 1],
+    [{ image: file, mask, image_strength: 0.3 }, 0.3],
+  ] as const;
+  for (const [asked, strength] of strengths)
+    expect((await createImage(services, 't', imageOf(asked))).request).toMatchObject({ ...asked, image_strength: strength });
+  await expect(createImage(services, 't', imageOf({ image: other }))).rejects.toMatchObject({
+    code: 'unknown_file',
+    param: 'image',
+  });
+  await expect(createImage(services, 't', imageOf({ image: file, mask: other }))).rejects.toMatchObject({
+    code: 'unknown_file',
+    param: 'mask',
+  });
+});
+
 test('creating again with the same id and request is the same job; with another request it is refused', async () => {
   const id = newId('image');
   const first = await createImage(services, 't', imageOf(), id);

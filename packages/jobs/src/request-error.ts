@@ -3,6 +3,7 @@ export type RequestErrorCode =
   | 'unknown_lora'
   | 'unknown_file'
   | 'file_not_uploaded'
+  | 'image_wanted'
   | 'lora_mismatch'
   | 'id_taken'
   | 'already_finished';

@@ -1,30 +1,14 @@
-import { at, type SamplerKind } from './sampler.ts';
-import { alphaCumprod, blend, spacedTimesteps } from './schedule.ts';
+import { at, lastPart, mixed, type SamplerKind, samplerOf } from './sampler.ts';
+import { levelAt, levelBefore, spacedTimesteps } from './schedule.ts';
 
 /** DDIM (arXiv 2010.02502, eq. 12) with η = 0: deterministic, no clipping. */
-export const ddim: SamplerKind = (schedule, steps) => {
-  const { alphasCumprod, finalAlphaCumprod, predictionType, spacings } = schedule;
-  const timesteps = spacedTimesteps(schedule, spacings.DDIMScheduler ?? 'leading', steps).map(Math.round);
-  const stride = Math.floor(alphasCumprod.length / steps);
-  return {
-    timesteps,
-    initialScale: 1,
-    start: (noise) => ({ latents: noise, history: [] }),
-    input: ({ latents }) => latents,
-    step({ latents }, output, i) {
-      const timestep = at(timesteps, i);
-      const alpha = alphaCumprod(schedule, timestep);
-      // diffusers steps by the stride, not to the next timestep of the list.
-      const next = timestep >= stride ? alphaCumprod(schedule, timestep - stride) : finalAlphaCumprod;
-      const [signal, noise] = [Math.sqrt(alpha), Math.sqrt(1 - alpha)];
-      const [nextSignal, nextNoise] = [Math.sqrt(next), Math.sqrt(1 - next)];
-      const after =
-        predictionType === 'epsilon'
-          ? // x₀ = (x − √(1−ᾱ) ε) / √ᾱ
-            blend(nextSignal / signal, latents, nextNoise - (nextSignal * noise) / signal, output)
-          : // x₀ = √ᾱ x − √(1−ᾱ) v, ε = √ᾱ v + √(1−ᾱ) x
-            blend(nextSignal * signal + nextNoise * noise, latents, nextNoise * signal - nextSignal * noise, output);
-      return { latents: after, history: [] };
-    },
-  };
+export const ddim: SamplerKind = (schedule, count, strength = 1) => {
+  const timesteps = spacedTimesteps(schedule, schedule.spacings.DDIMScheduler ?? 'leading', count).map(Math.round);
+  const steps = lastPart(timesteps, strength).map((timestep) => ({
+    timestep,
+    from: levelAt(schedule, timestep),
+    // diffusers steps by the stride, not to the next timestep of the list.
+    to: levelBefore(schedule, timestep, count),
+  }));
+  return samplerOf(schedule, steps, (_, seen, i) => ({ latents: mixed(at(steps, i).to, seen), history: [] }));
 };

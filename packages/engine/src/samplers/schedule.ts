@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InputError } from '../error.ts';
+import type { Level } from './sampler.ts';
 
 /** How noisy each timestep of a diffusion model is, and what the model predicts. */
 export interface Schedule {
@@ -67,6 +68,30 @@ export function alphaCumprod({ alphasCumprod }: Schedule, timestep: number): num
   return alpha;
 }
 
+/** The level of latents at a whole timestep. */
+export function levelAt(schedule: Schedule, timestep: number): Level {
+  const alpha = alphaCumprod(schedule, timestep);
+  return { signal: Math.sqrt(alpha), noise: Math.sqrt(1 - alpha) };
+}
+
+/** The level one stride before a whole timestep, if it takes `steps` such to the end; before the first, the final one. */
+export function levelBefore(schedule: Schedule, timestep: number, steps: number): Level {
+  const stride = Math.floor(schedule.alphasCumprod.length / steps);
+  if (timestep >= stride) return levelAt(schedule, timestep - stride);
+  return { signal: Math.sqrt(schedule.finalAlphaCumprod), noise: Math.sqrt(1 - schedule.finalAlphaCumprod) };
+}
+
+/** σ = √((1−ᾱ) / ᾱ), linear between whole timesteps. */
+export function sigmaAt(schedule: Schedule, timestep: number): number {
+  const sigma = (whole: number) => {
+    const alpha = alphaCumprod(schedule, whole);
+    return Math.sqrt((1 - alpha) / alpha);
+  };
+  const below = Math.floor(timestep);
+  const fraction = timestep - below;
+  return fraction === 0 ? sigma(below) : sigma(below) * (1 - fraction) + sigma(below + 1) * fraction;
+}
+
 /** √ᾱ x₀ + √(1−ᾱ) ε: latents at a timestep. */
 export function addNoise(
   schedule: Schedule,
@@ -99,6 +124,12 @@ export function snr(schedule: Schedule, timestep: number): number {
   return alpha / (1 - alpha);
 }
 
+/** As numpy rounds, whose timesteps models were tuned with: halves to the even neighbour. */
+export function roundHalfEven(value: number): number {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
 /** a x + b y, computed in float64. */
 export function blend(a: number, x: Float32Array, b: number, y: Float32Array): Float32Array<ArrayBuffer> {
   if (x.length !== y.length) throw new RangeError(`${x.length} and ${y.length} numbers do not match`);
@@ -122,7 +153,7 @@ export function spacedTimesteps(
     leading: (i) => (steps - 1 - i) * Math.floor(count / steps) + stepsOffset,
     // A single step of numpy's linspace is its start.
     linspace: (i) => (steps === 1 ? 0 : ((count - 1) * (steps - 1 - i)) / (steps - 1)),
-    trailing: (i) => Math.round(count - (i * count) / steps) - 1,
+    trailing: (i) => roundHalfEven(count - (i * count) / steps) - 1,
   };
   const timesteps = Array.from({ length: steps }, (_, i) => each[spacing](i));
   if ((timesteps[0] ?? 0) > count - 1)
