@@ -70,7 +70,10 @@ test('requests are closed, and say what they default to', () => {
   });
   expect(ImageRequest).toMatchObject({
     required: ['model', 'prompt'],
-    properties: { width: { type: 'integer', multipleOf: 8, maximum: 1024 }, sampler: { enum: expect.arrayContaining(['ddim', 'dpmpp_2m_karras', 'lcm']) } },
+    properties: {
+      width: { type: 'integer', multipleOf: 8, maximum: 1024 },
+      sampler: { enum: expect.arrayContaining(['ddim', 'dpmpp_2m_karras', 'lcm']) },
+    },
   });
 });
 

@@ -61,6 +61,15 @@ export function packLoras(layers: readonly AdaptedLayer[], sets: readonly (reado
     );
     // At least one row, of zeros: onnxruntime 1.30's fused product over an empty dimension leaves all but the first picture unwritten.
     const rank = Math.max(1, ...parts.map((set) => set.reduce((sum, { half }) => sum + (half?.rank ?? 0), 0)));
+    const [[only, ...others] = [], ...more] = parts;
+    if (only?.half && others.length === 0 && more.length === 0) {
+      // One LoRA for all: its own numbers, only `up` scaled.
+      const { half, weight } = only;
+      const scale = (weight * half.alpha) / half.rank;
+      inputs[`${module}.down`] = { data: half.down, dims: [1, rank, inFeatures] };
+      inputs[`${module}.up`] = { data: scale === 1 ? half.up : scaled(half.up, scale), dims: [1, outFeatures, rank] };
+      continue;
+    }
     const down = new Float32Array(distinct.length * rank * inFeatures);
     const up = new Float32Array(distinct.length * outFeatures * rank);
     for (const [picture, set] of parts.entries()) {
@@ -81,4 +90,10 @@ export function packLoras(layers: readonly AdaptedLayer[], sets: readonly (reado
     inputs[`${module}.up`] = { data: up, dims: [distinct.length, outFeatures, rank] };
   }
   return inputs;
+}
+
+function scaled(values: Float32Array, scale: number): Float32Array {
+  const product = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) product[i] = scale * (values[i] ?? 0);
+  return product;
 }

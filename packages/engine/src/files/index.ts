@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { InputError } from '../error.ts';
 import { diffusers } from './diffusers.ts';
 import type { LoraFormat, LoraKey } from './format.ts';
 import { kohya } from './kohya.ts';
-import { type Lora, type LoraModule, loraFrom } from './lora.ts';
+import type { Lora, LoraModule } from './lora.ts';
 import { readHeader, readTensors, type StoredTensor } from './safetensors.ts';
 
 /** The formats of LoRA files. Which one it is is decided for every tensor by itself. */
@@ -47,7 +48,8 @@ export async function readLora(path: string): Promise<Lora> {
   // Names first: a large file of something else is refused before it is read.
   const { tensors: entries } = await readHeader(path);
   const keys = parseKeys(entries.keys());
-  const { metadata, tensors } = await readTensors(path);
+  const hash = createHash('sha256');
+  const { metadata, tensors } = await readTensors(path, undefined, (bytes) => hash.update(bytes));
   const parts = new Map<string, Partial<Record<LoraKey['part'], StoredTensor>>>();
   for (const [key, tensor] of tensors) {
     const { module, part } = keys.get(key) ?? fail(`${key} appeared while the file was read`);
@@ -68,7 +70,7 @@ export async function readLora(path: string): Promise<Lora> {
     const given = alpha ? scalar(name, alpha) : alphas.map((alphaOf) => alphaOf(name, rank)).find((value) => value !== undefined);
     return [name, { down: down.data, up: up.data, rank, inFeatures, outFeatures, alpha: given || rank }];
   });
-  return loraFrom(new Map(modules), metadata);
+  return { modules: new Map(modules), metadata, digest: hash.digest('hex') };
 }
 
 function fail(problem: string): never {
@@ -114,9 +116,9 @@ function scalar(name: string, { shape, data }: StoredTensor): number {
   return value !== undefined && data.length === 1 ? value : fail(`${name}: alpha is [${shape}]; one number wanted`);
 }
 
-function checkNumbers(key: string, { dtype, data }: StoredTensor): void {
+function checkNumbers(key: string, { dtype, finite }: StoredTensor): void {
   if (!['F16', 'BF16', 'F32', 'F64'].includes(dtype)) fail(`${key} is ${dtype}; F16, BF16 or F32 wanted`);
-  if (!data.every(Number.isFinite)) fail(`${key} holds numbers that are not finite`);
+  if (!finite) fail(`${key} holds numbers that are not finite`);
 }
 
 export { encodeKohya, type KohyaOptions, writeKohya } from './kohya.ts';

@@ -58,6 +58,7 @@ describe('writing kohya files', () => {
       dtype: 'F16',
       shape: [],
       data: Float32Array.of(2),
+      finite: true,
     });
   });
 
@@ -75,7 +76,7 @@ describe('writing kohya files', () => {
     const neon = await readLora(`${fixtures}sd-tiny/lora/neon.kohya.safetensors`);
     const path = join(folder, 'neon.safetensors');
     await writeKohya(path, neon, {}, { dtype: 'F32' });
-    expect((await readLora(path)).digest).toBe(neon.digest);
+    expect(loraFrom((await readLora(path)).modules).digest).toBe(loraFrom(neon.modules).digest);
     await writeKohya(path, neon);
     for (const [name, { down }] of (await readLora(path)).modules) {
       const exact = neon.modules.get(name)?.down ?? new Float32Array();

@@ -17,11 +17,11 @@ export interface Lora {
   modules: ReadonlyMap<string, LoraModule>;
   /** The file's own, as it stands there. */
   metadata: Readonly<Record<string, string>>;
-  /** SHA-256 in hexadecimal of what the LoRA does, whatever file format, number type of equal values or metadata it came with. */
+  /** SHA-256 in hexadecimal: of the file that it was read from, or of what it does if it came from none. */
   digest: string;
 }
 
-/** A LoRA of these modules, with its digest. */
+/** A LoRA of these modules, which came from no file. */
 export function loraFrom(modules: ReadonlyMap<string, LoraModule>, metadata: Readonly<Record<string, string>> = {}): Lora {
   const hash = createHash('sha256');
   for (const [name, { down, up, rank, inFeatures, outFeatures, alpha }] of [...modules].sort(([a], [b]) => (a < b ? -1 : 1))) {

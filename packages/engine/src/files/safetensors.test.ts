@@ -116,8 +116,42 @@ describe('numbers', () => {
     const { tensors, metadata } = decodeSafetensors(
       encodeSafetensors(new Map([['a.b', { dtype, shape: [2, 2], data }]]), { step: '7' }),
     );
-    expect(tensors).toEqual(new Map([['a.b', { dtype, shape: [2, 2], data }]]));
+    expect(tensors).toEqual(new Map([['a.b', { dtype, shape: [2, 2], data, finite: true }]]));
     expect(metadata).toEqual({ step: '7' });
+  });
+
+  it.each([
+    ['F64', [1, Number.NaN, 3]],
+    ['F32', [1, 2, Number.POSITIVE_INFINITY]],
+    ['F32', [1, Number.NaN]],
+    ['F16', [1, 2, Number.NEGATIVE_INFINITY]],
+    ['F16', [0, Number.NaN, 1, 2]],
+    ['BF16', [Number.NaN]],
+  ] as const)('sees what is not finite in %s %j', (dtype, values) => {
+    const read = (data: readonly number[]) =>
+      decodeSafetensors(encodeSafetensors(new Map([['a', { dtype, shape: [data.length], data }]]))).tensors.get('a');
+    expect(read(values)).toMatchObject({ finite: false, data: Float32Array.from(values) });
+    const finite = values.map((value) => (Number.isFinite(value) ? value : 0));
+    expect(read(finite)).toMatchObject({ finite: true, data: Float32Array.from(finite) });
+  });
+
+  it('reads every float16 as the number that it is', () => {
+    const halves = new Float16Array(Uint16Array.from({ length: 2 ** 16 }, (_, i) => i).buffer);
+    const bytes = encodeSafetensors(new Map([['a', { dtype: 'F16', shape: [2 ** 16], data: halves }]]));
+    expect(decodeSafetensors(bytes).tensors.get('a')?.data).toEqual(Float32Array.from(halves));
+  });
+
+  it('shows all bytes of a file in their order, though it reads them in pieces', async () => {
+    const path = join(folder, 'pieces.safetensors');
+    const data = Float32Array.from({ length: 400_000 }, (_, i) => i);
+    const tensors = new Map(['a', 'b', 'c', 'd'].map((name) => [name, { dtype: 'F32' as const, shape: [400_000], data }]));
+    await writeSafetensors(path, new Map([...tensors, ['e', { dtype: 'F16', shape: [3], data: [1, 2, 3] }]]));
+    const pieces: Uint8Array[] = [];
+    const read = await readTensors(path, undefined, (bytes) => pieces.push(bytes.slice()));
+    expect(Buffer.concat(pieces).equals(await readFile(path))).toBe(true);
+    expect(pieces.length).toBeGreaterThan(4);
+    for (const name of tensors.keys()) expect(read.tensors.get(name)?.data).toEqual(data);
+    expect(read.tensors.get('e')?.data).toEqual(Float32Array.of(1, 2, 3));
   });
 
   it('refuses to compute with float8', () => {

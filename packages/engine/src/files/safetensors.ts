@@ -10,6 +10,8 @@ export interface StoredTensor {
   dtype: DType;
   shape: number[];
   data: Float32Array<ArrayBuffer>;
+  /** Whether none of the numbers is infinite or NaN. */
+  finite: boolean;
 }
 
 /** A tensor to be stored as `dtype`, row-major. */
@@ -34,22 +36,28 @@ export async function readHeader(path: string): Promise<Header> {
 
 /**
  * Reads tensors, all or those whose names `wanted` accepts, converted to float32.
+ * @param seen is shown, if all are read, all bytes of the file in their order, piece by piece
  * @throws InputError `bad_safetensors`, `unsupported_dtype`
  */
 export async function readTensors(
   path: string,
   wanted: (name: string) => boolean = () => true,
+  seen: (bytes: Uint8Array) => void = () => undefined,
 ): Promise<{ metadata: Record<string, string>; tensors: Map<string, StoredTensor> }> {
   const file = await open(path);
   const source = nameOf(path);
   try {
-    const { metadata, tensors, dataOffset } = await headerOf(file, source);
+    const { metadata, tensors, dataOffset } = await headerOf(file, source, seen);
     const read = new Map<string, StoredTensor>();
-    for (const [name, entry] of tensors) {
-      if (!wanted(name)) continue;
-      const bytes = new Uint8Array(entry.end - entry.begin);
-      await readFully(file, bytes, dataOffset + entry.begin, source);
-      read.set(name, stored(name, entry, bytes.buffer, source));
+    const scratch = new Uint8Array(pieceBytes);
+    for (const piece of piecesOf([...tensors].filter(([name]) => wanted(name)))) {
+      const begin = piece[0]?.[1].begin ?? 0;
+      const length = (piece.at(-1)?.[1].end ?? 0) - begin;
+      const bytes = length <= pieceBytes ? scratch.subarray(0, length) : new Uint8Array(length);
+      await readFully(file, bytes, dataOffset + begin, source);
+      seen(bytes);
+      for (const [name, entry] of piece)
+        read.set(name, stored(name, entry, bytes.subarray(entry.begin - begin, entry.end - begin), source));
     }
     return { metadata, tensors: read };
   } finally {
@@ -69,8 +77,8 @@ export function decodeSafetensors(
   const length = headerLength(bytes.subarray(0, 16), bytes.length, source);
   const { metadata, tensors, dataOffset } = parseHeader(bytes.subarray(8, 8 + length), bytes.length, source);
   const read = [...tensors].map(([name, entry]): [string, StoredTensor] => {
-    const copy = Uint8Array.from(bytes.subarray(dataOffset + entry.begin, dataOffset + entry.end));
-    return [name, stored(name, entry, copy.buffer, source)];
+    const own = Uint8Array.from(bytes.subarray(dataOffset + entry.begin, dataOffset + entry.end));
+    return [name, stored(name, entry, own, source)];
   });
   return { metadata, tensors: new Map(read) };
 }
@@ -103,12 +111,14 @@ export async function writeSafetensors(
 /** A file in errors: with its folder, which tells a pipeline's networks apart, and without where this machine keeps it. */
 const nameOf = (path: string) => join(basename(dirname(path)), basename(path));
 
-async function headerOf(file: FileHandle, source: string): Promise<Header> {
+async function headerOf(file: FileHandle, source: string, seen?: (bytes: Uint8Array) => void): Promise<Header> {
   const { size: fileBytes } = await file.stat();
   const start = new Uint8Array(Math.min(16, fileBytes));
   await readFully(file, start, 0, source);
   const json = new Uint8Array(headerLength(start, fileBytes, source));
   await readFully(file, json, 8, source);
+  seen?.(start.subarray(0, 8));
+  seen?.(json);
   return parseHeader(json, fileBytes, source);
 }
 
@@ -121,10 +131,25 @@ async function readFully(file: FileHandle, into: Uint8Array, position: number, s
   }
 }
 
-function stored(name: string, { dtype, shape }: Entry, bytes: ArrayBuffer, source: string): StoredTensor {
+/** Most bytes that are read at once, unless one tensor has more: what a processor's cache holds on to. */
+const pieceBytes = 2 ** 20;
+
+/** Tensors that lie one behind the other, to be read at once: a LoRA file has hundreds of small ones. */
+function piecesOf(entries: [string, Entry][]): [string, Entry][][] {
+  const pieces: [string, Entry][][] = [];
+  for (const next of entries.toSorted(([, a], [, b]) => a.begin - b.begin)) {
+    const piece = pieces.at(-1);
+    const [first, last] = [piece?.[0]?.[1], piece?.at(-1)?.[1]];
+    if (piece && first && last?.end === next[1].begin && next[1].end - first.begin <= pieceBytes) piece.push(next);
+    else pieces.push([next]);
+  }
+  return pieces;
+}
+
+function stored(name: string, { dtype, shape }: Entry, bytes: Uint8Array<ArrayBuffer>, source: string): StoredTensor {
   const { read } = storageOf(dtype);
   if (!read) throw new InputError('unsupported_dtype', `${source}: ${name} is ${dtype}; F32, F16 or BF16 wanted`);
-  return { dtype, shape, data: read(bytes) };
+  return { dtype, shape, ...read(bytes) };
 }
 
 function bytesOf({ dtype, data }: TensorToStore): Uint8Array<ArrayBuffer> {
