@@ -1,6 +1,7 @@
 import { pack } from './adapters.ts';
 import { InputError } from './error.ts';
 import { type Conditions, framing, stack, textsOf } from './families/conditions.ts';
+import { targets } from './families/family.ts';
 import type { Pipeline } from './families/pipeline.ts';
 import { choose, encodePicture, latentMask, type StartImage } from './image.ts';
 import { checkFits, type WeightedLora } from './lora.ts';
@@ -34,6 +35,8 @@ export interface Denoising {
   state: SampleState;
   i: number;
   loras: readonly WeightedLora[];
+  /** Whether any of them adapts convolutions. */
+  convolutions: boolean;
   guidanceScale: number;
   /** What the network is told beside the latents, each with a leading dimension of 1: the prompt's last, the negative prompt's before it. */
   conditions: readonly Conditions[];
@@ -74,7 +77,9 @@ export async function begin(
     throw new InputError('bad_size', `the picture to start from is ${w} × ${h}; ${width} × ${height} wanted`);
   }
   const sampler = samplers[request.sampler](schedule, steps, image?.strength);
-  const layers = [...(await programs.text()).layers, ...(await programs.unet()).layers];
+  const convolutions = loras.some(({ lora }) => [...lora.modules.keys()].some((module) => targets.unetConvolutions.test(module)));
+  const unet = await (convolutions ? programs.unetWithConvolutions() : programs.unet());
+  const layers = [...(await programs.text()).layers, ...unet.layers];
   for (const { lora } of loras) checkFits(layers, lora);
   const features = await Promise.all(textsOf(model, request).map((text) => encode(text, loras)));
   const frame = framing(model, request);
@@ -89,6 +94,7 @@ export async function begin(
     state: sampler.start(noise, image && image.strength < 1 ? picture : undefined),
     i: 0,
     loras,
+    convolutions,
     guidanceScale,
     conditions,
     seed: request.seed,
@@ -100,7 +106,7 @@ export const finished = ({ i, sampler }: Denoising): boolean => i === sampler.st
 
 /** One step, through the network together, of pictures of one size, none of them finished; everything else may differ. */
 export async function step({ programs }: Pipeline, pictures: readonly Denoising[]): Promise<Denoising[]> {
-  const unet = await programs.unet();
+  const unet = await (pictures.some(({ convolutions }) => convolutions) ? programs.unetWithConvolutions() : programs.unet());
   const places = pictures.flatMap((picture) => picture.conditions.map((conditions) => ({ picture, conditions })));
   const [first] = pictures;
   if (!first) return [];

@@ -10,13 +10,14 @@ const tensor = z.instanceof(Tensor);
 
 /** The two halves of a LoRA on one layer: `[r, in]` and `[out, r]`, or one pair per picture, `[batch or 1, r, in]` and `[batch or 1, out, r]`. */
 const Lora = z.strictObject({ down: tensor, up: tensor });
+type Lora = z.infer<typeof Lora>;
 
 /** `[out, in]`; a 1×1 convolution `[out, in, 1, 1]` used on tokens counts as one. */
 export const Linear = z.strictObject({ weight: tensor, bias: tensor.optional(), lora: Lora.optional() });
 export type Linear = z.infer<typeof Linear>;
 
-/** `[out, in, kh, kw]` */
-export const Conv = z.strictObject({ weight: tensor, bias: tensor.optional() });
+/** `[out, in, kh, kw]`; of a LoRA `down` is `[r, in, kh, kw]`, for all pictures the same, and `up` `[out, r]`, or one per picture. */
+export const Conv = z.strictObject({ weight: tensor, bias: tensor.optional(), lora: Lora.optional() });
 export type Conv = z.infer<typeof Conv>;
 
 /** Scale and shift `[channels]` after a normalization. */
@@ -31,13 +32,23 @@ export type Embedding = z.infer<typeof Embedding>;
 export function linear({ weight, bias, lora }: Linear, x: Tensor): Tensor {
   const matrix = weight.rank === 4 ? weight.reshape([weight.size(0), weight.size(1)]) : weight;
   const product = x.matmul(matrix.transposed());
-  const adapted = lora ? product.add(x.matmul(lora.down.transposed()).matmul(lora.up.transposed())) : product;
+  const adapted = lora ? product.add(adaptation(lora, x)) : product;
   return bias ? adapted.add(bias) : adapted;
 }
 
-/** A convolution of `[N, C, H, W]` padded by `padding` on all sides. */
-export function conv({ weight, bias }: Conv, x: Tensor, { stride = 1, padding = 0 } = {}): Tensor {
-  return x.conv(weight, bias, stride, [padding, padding, padding, padding]);
+function adaptation({ down, up }: Lora, x: Tensor): Tensor {
+  // A picture's one vector among matrices, one per picture, is a matrix of one row.
+  if (x.rank === 2 && down.rank === 3) return adaptation({ down, up }, x.reshape([0, 1, x.size(1)])).reshape([-1, up.size(1)]);
+  return x.matmul(down.transposed()).matmul(up.transposed());
+}
+
+/** A convolution of `[N, C, H, W]` padded by `padding` on all sides, with a LoRA a second one beside it, to few channels and back. */
+export function conv({ weight, bias, lora }: Conv, x: Tensor, { stride = 1, padding = 0 } = {}): Tensor {
+  const pads = [padding, padding, padding, padding];
+  const product = x.conv(weight, bias, stride, pads);
+  if (!lora) return product;
+  const narrow = x.conv(lora.down, undefined, stride, pads);
+  return product.add(lora.up.matmul(narrow.reshape([0, 0, -1])).reshapeLike(product));
 }
 
 /** Group normalization (arXiv 1803.08494) of `[N, C, H, W]`. */

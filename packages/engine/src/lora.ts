@@ -1,6 +1,6 @@
 import { InputError } from './error.ts';
 import type { AdaptedLayer } from './families/model.ts';
-import type { Lora } from './files/lora.ts';
+import type { Lora, LoraModule } from './files/lora.ts';
 import type { Numbers } from './graph/compile.ts';
 
 /** A LoRA and how strongly it counts; 1 is as trained, negative weights push away from it. */
@@ -11,6 +11,8 @@ export interface WeightedLora {
   textWeight?: number;
 }
 
+const unit = [1, 1] as const;
+
 const weightIn = (module: string, { weight, textWeight = weight }: WeightedLora) =>
   module.startsWith('unet.') ? weight : textWeight;
 
@@ -20,18 +22,21 @@ const weightIn = (module: string, { weight, textWeight = weight }: WeightedLora)
  */
 export function checkFits(layers: readonly AdaptedLayer[], { modules }: Lora): void {
   const byName = new Map(layers.map((layer) => [layer.module, layer]));
-  for (const [name, { inFeatures, outFeatures }] of modules) {
+  for (const [name, { inFeatures, outFeatures, kernel = unit }] of modules) {
     const layer = byName.get(name);
     if (!layer)
       throw new InputError(
         'lora_mismatch',
         `the LoRA adapts ${name}, which the base model does not have: a LoRA made for this base wanted`,
       );
-    if (layer.inFeatures === inFeatures && layer.outFeatures === outFeatures) continue;
-    const [got, want] = [`${inFeatures} → ${outFeatures}`, `${layer.inFeatures} → ${layer.outFeatures}`];
+    const sizes = (from: number, to: number, [height, width]: readonly [number, number]) =>
+      `${from} → ${to} features${height * width === 1 ? '' : `, ${height} × ${width}`}`;
+    const got = sizes(inFeatures, outFeatures, kernel);
+    const want = sizes(layer.inFeatures, layer.outFeatures, layer.kernel ?? unit);
+    if (got === want) continue;
     throw new InputError(
       'lora_mismatch',
-      `the LoRA's ${name} maps ${got} features, the base model's ${want}: a LoRA made for this base wanted`,
+      `the LoRA's ${name} maps ${got}, the base model's ${want}: a LoRA made for this base wanted`,
     );
   }
 }
@@ -53,7 +58,12 @@ export function packLoras(layers: readonly AdaptedLayer[], sets: readonly (reado
   );
   const distinct = shared ? [first] : sets;
   const inputs: Record<string, Numbers> = {};
-  for (const { module, inFeatures, outFeatures } of layers) {
+  for (const layer of layers) {
+    const { module, inFeatures, outFeatures } = layer;
+    if (layer.kernel) {
+      Object.assign(inputs, packConvolution(layer, layer.kernel, distinct));
+      continue;
+    }
     const parts = distinct.map((set) =>
       set
         .map((one) => ({ weight: weightIn(module, one), half: one.lora.modules.get(module) }))
@@ -90,6 +100,49 @@ export function packLoras(layers: readonly AdaptedLayer[], sets: readonly (reado
     inputs[`${module}.up`] = { data: up, dims: [distinct.length, outFeatures, rank] };
   }
   return inputs;
+}
+
+/**
+ * The inputs of a convolution's layer: `down` of every LoRA in the batch one below the other, computed for every picture, and for
+ * each picture an `up` that is zero where a LoRA is not its own. A convolution apart for each picture would cost far more.
+ */
+function packConvolution(
+  { module, inFeatures, outFeatures }: AdaptedLayer,
+  kernel: readonly [number, number],
+  sets: readonly (readonly WeightedLora[])[],
+): Record<string, Numbers> {
+  const rows = new Map<LoraModule, number>();
+  let rank = 0;
+  for (const { lora } of sets.flat()) {
+    const half = lora.modules.get(module);
+    if (!half || rows.has(half)) continue;
+    rows.set(half, rank);
+    rank += half.rank;
+  }
+  // As above, at least one row, of zeros.
+  rank = Math.max(1, rank);
+  const length = inFeatures * kernel[0] * kernel[1];
+  const down = new Float32Array(rank * length);
+  for (const [half, row] of rows) down.set(half.down, row * length);
+  const up = new Float32Array(sets.length * outFeatures * rank);
+  for (const [picture, set] of sets.entries()) {
+    for (const one of set) {
+      const half = one.lora.modules.get(module);
+      if (!half) continue;
+      const scale = (weightIn(module, one) * half.alpha) / half.rank;
+      const row = rows.get(half) ?? 0;
+      for (let out = 0; out < outFeatures; out++) {
+        for (let r = 0; r < half.rank; r++) {
+          const place = (picture * outFeatures + out) * rank + row + r;
+          up[place] = (up[place] ?? 0) + scale * (half.up[out * half.rank + r] ?? 0);
+        }
+      }
+    }
+  }
+  return {
+    [`${module}.down`]: { data: down, dims: [rank, inFeatures, ...kernel] },
+    [`${module}.up`]: { data: up, dims: [sets.length, outFeatures, rank] },
+  };
 }
 
 function scaled(values: Float32Array, scale: number): Float32Array {

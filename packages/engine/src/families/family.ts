@@ -65,6 +65,9 @@ export function familyOf({ use_linear_projection, addition_embed_type }: UnetCon
 /** Which layers a LoRA adapts, by their names in the checkpoint: kohya's and diffusers' usual sets. */
 export const targets = {
   unet: /(?:^|\.)attentions\.\d+\.(?:proj_in|proj_out|transformer_blocks\.\d+\.(?:attn[12]\.to_(?:q|k|v|out\.0)|ff\.net\.(?:0\.proj|2)))$/,
+  /** What trainers add with `conv_dim` (LoCon), and the few layers that some add by hand. */
+  unetConvolutions:
+    /(?:^|\.)(?:resnets\.\d+\.(?:conv1|conv2|conv_shortcut|time_emb_proj)|(?:down|up)samplers\.0\.conv|conv_in|conv_out|time_embedding\.linear_[12])$/,
   unetAttention: /\.attn[12]\.to_(?:q|k|v|out\.0)$/,
   text: /(?:^|\.)encoder\.layers\.\d+\.(?:self_attn\.(?:q|k|v|out)_proj|mlp\.fc[12])$/,
   textAttention: /\.self_attn\.(?:q|k|v|out)_proj$/,

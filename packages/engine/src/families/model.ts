@@ -38,14 +38,19 @@ export interface AdaptedLayer {
   module: string;
   inFeatures: number;
   outFeatures: number;
+  /** Of a convolution: its height and width. */
+  kernel?: readonly [number, number];
 }
 
 /** The dimensions of a LoRA's halves on a layer: pairs per picture when generating, one fixed pair when training. */
 export type LoraShape = (layer: AdaptedLayer) => { down: readonly Dim[]; up: readonly Dim[] };
 
-/** A set of LoRAs for each picture (or one set for all): `[batch or 1, r, in]` and `[batch or 1, out, r]`. */
-export const perPicture: LoraShape = ({ inFeatures, outFeatures }) => ({
-  down: [null, null, inFeatures],
+/**
+ * A set of LoRAs for each picture (or one set for all): `[batch or 1, r, in]` and `[batch or 1, out, r]`. Of convolutions `down` is
+ * that of all LoRAs in the batch, `[r, in, kh, kw]`, from which each picture's `up` takes its own.
+ */
+export const perPicture: LoraShape = ({ inFeatures, outFeatures, kernel }) => ({
+  down: kernel ? [null, inFeatures, ...kernel] : [null, null, inFeatures],
   up: [null, outFeatures, null],
 });
 
@@ -75,7 +80,14 @@ export function adapt(
   for (const [name, tensor] of tensors) {
     const module = name.replace(/\.weight$/, '');
     if (module === name || !pattern.test(module)) continue;
-    const found = { module, inFeatures: tensor.size(1), outFeatures: tensor.size(0) };
+    // A transformer's 1×1 convolutions are products over tokens.
+    const convolution = tensor.rank === 4 && targets.unetConvolutions.test(module);
+    const found: AdaptedLayer = {
+      module,
+      inFeatures: tensor.size(1),
+      outFeatures: tensor.size(0),
+      ...(convolution ? { kernel: [tensor.size(2), tensor.size(3)] } : {}),
+    };
     const { down, up } = shape(found);
     extended.set(`${module}.lora.down`, graph.input(`${module}.down`, down));
     const upInput = graph.input(`${module}.up`, up);

@@ -5,7 +5,7 @@ import { Graph } from '../graph/tensor.ts';
 import { openSchedule, type Schedule } from '../samplers/schedule.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer.ts';
 import { graphInputs } from './conditions.ts';
-import type { Family } from './family.ts';
+import { type Family, targets } from './family.ts';
 import { readFolder } from './folder.ts';
 import {
   type AdaptedLayer,
@@ -38,6 +38,8 @@ export interface Pipeline {
     text(): Promise<AdaptedProgram<string>>;
     /** `sample` `[batch, 4, h, w]`, `timesteps` `[batch]`, a batch's conditions and LoRA inputs to `prediction`. */
     unet(): Promise<AdaptedProgram<'prediction'>>;
+    /** The same with LoRAs on convolutions and time embeddings too, which few have and which would slow down all others. */
+    unetWithConvolutions(): Promise<AdaptedProgram<'prediction'>>;
     /** `pictures` `[batch, 3, H, W]` in −1 … 1 to `mean` and `logVariance`. */
     encoder(): Promise<Program<'mean' | 'logVariance'>>;
     /** `latents` `[batch, 4, h, w]`, unscaled, to `pictures`. */
@@ -88,14 +90,10 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
         const features = buildText(model, weights, graphInputs(model, graph, 'tokens', null));
         return { ...(await compile(features, options)), layers: weights.adapted };
       }),
-      unet: once(async () => {
-        const graph = new Graph(true);
-        const weights = adapt(await weightsOf(model, 'unet', graph), 'unet', graph, perPicture);
-        const told = { ...graphInputs(model, graph, 'features', null), ...graphInputs(model, graph, 'framing', null) };
-        const sample = graph.input('sample', [null, 4, null, null]);
-        const prediction = buildUnet(model, weights, sample, graph.input('timesteps', [null]), told);
-        return { ...(await compile({ prediction }, options)), layers: weights.adapted };
-      }),
+      unet: once(() => compileUnet(model, options, targets.unet)),
+      unetWithConvolutions: once(() =>
+        compileUnet(model, options, new RegExp(`${targets.unet.source}|${targets.unetConvolutions.source}`)),
+      ),
       encoder: once(async () => {
         const graph = new Graph(true);
         return compile(
@@ -116,6 +114,15 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
       await Promise.all(opened.map(async (program) => (await program).close()));
     },
   };
+}
+
+async function compileUnet(model: Model, options: CompileOptions, adapted: RegExp): Promise<AdaptedProgram<'prediction'>> {
+  const graph = new Graph(true);
+  const weights = adapt(await weightsOf(model, 'unet', graph), 'unet', graph, perPicture, adapted);
+  const told = { ...graphInputs(model, graph, 'features', null), ...graphInputs(model, graph, 'framing', null) };
+  const sample = graph.input('sample', [null, 4, null, null]);
+  const prediction = buildUnet(model, weights, sample, graph.input('timesteps', [null]), told);
+  return { ...(await compile({ prediction }, options)), layers: weights.adapted };
 }
 
 async function digestOf(files: readonly string[]): Promise<string> {

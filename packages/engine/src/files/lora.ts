@@ -2,13 +2,15 @@ import { createHash } from 'node:crypto';
 
 /** A LoRA's two halves on one layer: the layer's weight gains alpha / rank · up · down. */
 export interface LoraModule {
-  /** `[rank, inFeatures]`, row-major. */
+  /** `[rank, inFeatures]`, of a convolution `[rank, inFeatures, ...kernel]`, row-major. */
   down: Float32Array<ArrayBuffer>;
   /** `[outFeatures, rank]`, row-major. */
   up: Float32Array<ArrayBuffer>;
   rank: number;
   inFeatures: number;
   outFeatures: number;
+  /** Height and width of a convolution's kernel; 1×1 counts as none. */
+  kernel?: readonly [number, number];
   alpha: number;
 }
 
@@ -24,8 +26,10 @@ export interface Lora {
 /** A LoRA of these modules, which came from no file. */
 export function loraFrom(modules: ReadonlyMap<string, LoraModule>, metadata: Readonly<Record<string, string>> = {}): Lora {
   const hash = createHash('sha256');
-  for (const [name, { down, up, rank, inFeatures, outFeatures, alpha }] of [...modules].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    hash.update(JSON.stringify([name, rank, inFeatures, outFeatures, alpha / rank]));
+  for (const [name, { down, up, rank, inFeatures, outFeatures, alpha, kernel = [1, 1] }] of [...modules].sort(([a], [b]) =>
+    a < b ? -1 : 1,
+  )) {
+    hash.update(JSON.stringify([name, rank, inFeatures, outFeatures, alpha / rank, kernel]));
     for (const { buffer, byteOffset, byteLength } of [down, up]) hash.update(new Uint8Array(buffer, byteOffset, byteLength));
   }
   return { modules, metadata, digest: hash.digest('hex') };

@@ -227,7 +227,7 @@ export class Tensor {
       return size === null ? null : Math.floor((size + padding - kernel) / stride) + 1;
     };
     const [top = 0, left = 0, bottom = 0, right = 0] = pads;
-    const dims = [this.dims[0] ?? null, weight.size(0), out(2, kh, top + bottom), out(3, kw, left + right)];
+    const dims = [this.dims[0] ?? null, weight.dims[0] ?? null, out(2, kh, top + bottom), out(3, kw, left + right)];
     return this.node('Conv', bias ? [weight, bias] : [weight], dims, {
       kernel_shape: { ints: [kh, kw] },
       strides: { ints: [stride, stride] },
