@@ -133,7 +133,6 @@ async function publish(
     ss_resolution: `(${pipeline.resolution}, ${pipeline.resolution})`,
     ss_sd_model_name: request.model,
     ss_sd_model_hash: modelDigest,
-    'modelspec.architecture': family.architecture,
     'modelspec.title': request.name,
     'modelspec.resolution': `${pipeline.resolution}x${pipeline.resolution}`,
     'modelspec.prediction_type': pipeline.schedule.predictionType,

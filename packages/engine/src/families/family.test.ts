@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { encoders, unets } from '../../test/published.ts';
 import { Graph } from '../graph/tensor.ts';
 import { ClipTextConfig } from '../models/clip.ts';
 import { UnetConfig } from '../models/unet.ts';
@@ -13,47 +14,12 @@ import { adapt, buildText, buildUnet, type Model, perPicture, weightsOf } from '
  * layers LoRAs adapt.
  */
 
-const blocks = (attends: readonly boolean[]) => ({
-  down_block_types: attends.map((yes) => (yes ? 'CrossAttnDownBlock2D' : 'DownBlock2D')),
-  up_block_types: attends.toReversed().map((yes) => (yes ? 'CrossAttnUpBlock2D' : 'UpBlock2D')),
-});
-const common = { in_channels: 4, layers_per_block: 2, norm_num_groups: 32 };
-const sd = { ...common, ...blocks([true, true, true, false]), block_out_channels: [320, 640, 1280, 1280] };
-const unets = {
-  sd1: { ...sd, attention_head_dim: 8, cross_attention_dim: 768, sample_size: 64 },
-  sd2: { ...sd, attention_head_dim: [5, 10, 20, 20], cross_attention_dim: 1024, sample_size: 96, use_linear_projection: true },
-  sdxl: {
-    ...common,
-    ...blocks([false, true, true]),
-    addition_embed_type: 'text_time',
-    addition_time_embed_dim: 256,
-    attention_head_dim: [5, 10, 20],
-    block_out_channels: [320, 640, 1280],
-    cross_attention_dim: 2048,
-    projection_class_embeddings_input_dim: 2816,
-    sample_size: 128,
-    transformer_layers_per_block: [1, 2, 10],
-    use_linear_projection: true,
-  },
-};
-const clip = (width: number, layers: number, heads: number, hidden_act: string) => ({
-  hidden_act,
-  hidden_size: width,
-  intermediate_size: 4 * width,
-  max_position_embeddings: 77,
-  num_attention_heads: heads,
-  num_hidden_layers: layers,
-  projection_dim: width,
-});
-const large = clip(768, 12, 12, 'quick_gelu');
-const encoders = { sd1: [large], sd2: [clip(1024, 23, 16, 'gelu')], sdxl: [large, clip(1280, 32, 20, 'gelu')] };
-
 function modelOf(name: keyof typeof unets): Model {
   const unet = UnetConfig.parse(unets[name]);
   const family = familyOf(unet);
   const named = (prefix: string, shapes: readonly Shape[]) => shapes.map(([rest, dims]): Shape => [`${prefix}.${rest}`, dims]);
   const texts = family.towers.flatMap(({ name: tower, pooled }, i) => {
-    const config = encoders[name][i] ?? large;
+    const config = encoders[name][i] ?? encoders.sd1[0];
     const projection: Shape[] = pooled ? [[`${tower}.text_projection.weight`, [config.projection_dim, config.hidden_size]]] : [];
     return [...named(`${tower}.text_model`, textShapes(49_408, config)), ...projection];
   });

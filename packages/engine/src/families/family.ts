@@ -1,11 +1,11 @@
+import { type Base, bases } from '../files/bases.ts';
 import type { UnetConfig } from '../models/unet.ts';
 
 /** What distinguishes a family of models, so that nothing outside this folder has to ask which one it is. */
 export interface Family {
-  name: 'sd1' | 'sd2' | 'sdxl';
-  /** How LoRA files name the base: kohya's `ss_base_model_version` and ModelSpec's architecture. */
+  name: Base;
+  /** How LoRA files name the base: kohya's `ss_base_model_version`. */
   baseModelVersion: string;
-  architecture: string;
   /** The text encoders, in the order in which their features are joined. */
   towers: readonly [Tower, ...Tower[]];
   /** Whether its pipelines may take an empty negative prompt for no text at all. */
@@ -33,22 +33,19 @@ const tower: Tower = { name: 'text_encoder', tokenizer: 'tokenizer', context: 'l
 
 const sd1: Family = {
   name: 'sd1',
-  baseModelVersion: 'sd_v1',
-  architecture: 'stable-diffusion-v1/lora',
+  baseModelVersion: bases.sd1.version,
   towers: [tower],
   silence: false,
 };
 const sd2: Family = {
   name: 'sd2',
-  baseModelVersion: 'sd_v2',
-  architecture: 'stable-diffusion-v2/lora',
+  baseModelVersion: bases.sd2.version,
   towers: [tower],
   silence: false,
 };
 const sdxl: Family = {
   name: 'sdxl',
-  baseModelVersion: 'sdxl_base_v1-0',
-  architecture: 'stable-diffusion-xl-v1-base/lora',
+  baseModelVersion: bases.sdxl.version,
   towers: [
     { ...tower, context: 'penultimate' },
     { name: 'text_encoder_2', tokenizer: 'tokenizer_2', context: 'penultimate', pooled: true },
@@ -67,7 +64,7 @@ export const targets = {
   unet: /(?:^|\.)attentions\.\d+\.(?:proj_in|proj_out|transformer_blocks\.\d+\.(?:attn[12]\.to_(?:q|k|v|out\.0)|ff\.net\.(?:0\.proj|2)))$/,
   /** What trainers add with `conv_dim` (LoCon), and the few layers that some add by hand. */
   unetConvolutions:
-    /(?:^|\.)(?:resnets\.\d+\.(?:conv1|conv2|conv_shortcut|time_emb_proj)|(?:down|up)samplers\.0\.conv|conv_in|conv_out|time_embedding\.linear_[12])$/,
+    /(?:^|\.)(?:resnets\.\d+\.(?:conv1|conv2|conv_shortcut|time_emb_proj)|(?:down|up)samplers\.0\.conv|conv_in|conv_out|(?:time|add)_embedding\.linear_[12])$/,
   unetAttention: /\.attn[12]\.to_(?:q|k|v|out\.0)$/,
   text: /(?:^|\.)encoder\.layers\.\d+\.(?:self_attn\.(?:q|k|v|out)_proj|mlp\.fc[12])$/,
   textAttention: /\.self_attn\.(?:q|k|v|out)_proj$/,

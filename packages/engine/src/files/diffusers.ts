@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { InputError } from '../error.ts';
-import type { LoraFormat, LoraKey } from './format.ts';
+import { baseOf } from './bases.ts';
+import type { LoraFormat, LoraKey, WriteOptions } from './format.ts';
+import { type Halves, halvesOf } from './halves.ts';
+import type { Lora } from './lora.ts';
 import { isModule } from './modules.ts';
+import { replaceFile } from './replace.ts';
+import { encodeSafetensors, type TensorToStore } from './safetensors.ts';
 
 /** Endings that diffusers and PEFT gave a layer's name over the years; one file may mix them. */
 const suffixes: [RegExp, LoraKey['part']][] = [
@@ -10,8 +15,11 @@ const suffixes: [RegExp, LoraKey['part']][] = [
   [/\.alpha$/, 'alpha'],
 ];
 
-/** The names of diffusers and PEFT: `unet.` or `text_encoder.`, the layer's own name, suffix. */
+const networks = ['unet', 'text_encoder', 'text_encoder_2'];
+
+/** The names of diffusers and PEFT: `unet.`, `text_encoder.` or `text_encoder_2.`, the layer's own name, suffix. */
 export const diffusers: LoraFormat = {
+  name: 'diffusers',
   parseKey(key) {
     const name = key.replace('base_model.model.', '').replace('.processor.', '.').replace('.default.', '.');
     for (const [suffix, part] of suffixes) {
@@ -26,21 +34,27 @@ export const diffusers: LoraFormat = {
     const text = metadata.lora_adapter_metadata;
     if (text === undefined) return () => undefined;
     const config = parseAdapterMetadata(text);
-    const unet = adapterOf(config, 'unet.') ?? adapterOf(config, '');
-    const encoder = adapterOf(config, 'text_encoder.') ?? adapterOf(config, '');
+    const adapters = new Map(networks.map((network) => [network, adapterOf(config, `${network}.`) ?? adapterOf(config, '')]));
     return (module, rank) => {
-      const name = module.replace(/^(?:unet|text_encoder)\./, '');
-      const adapter = module.startsWith('unet.') ? unet : encoder;
+      const [network, name] = split(module);
+      const adapter = adapters.get(network);
       return adapter && alphaOf(adapter, name, rank);
     };
   },
 };
 
+/** A layer's network and its name there. */
+function split(module: string): [network: string, name: string] {
+  const [network = ''] = module.split('.', 1);
+  return [network, module.slice(network.length + 1)];
+}
+
 /** A layer's name today, from the names of attention processors and of the years before the `unet.` prefix. */
 function modernName(name: string): string {
-  const prefixed = /^(?:unet|text_encoder)\./.test(name) ? name : `unet.${name}`;
+  const [network] = split(name);
+  const prefixed = networks.includes(network) ? name : `${network === 'text_model' ? 'text_encoder' : 'unet'}.${name}`;
   return prefixed
-    .replace(/^text_encoder\.encoder\./, 'text_encoder.text_model.encoder.')
+    .replace(/^(text_encoder(?:_2)?)\.encoder\./, '$1.text_model.encoder.')
     .replace(/\.self_attn\.to_(q|k|v|out)$/, '.self_attn.$1_proj')
     .replace(/\.to_out$/, '.to_out.0');
 }
@@ -108,4 +122,65 @@ function matching(patterns: Readonly<Record<string, number>> | null | undefined,
     if (name === wanted || (!anchor && name.endsWith(`.${wanted}`))) return value;
   }
   return undefined;
+}
+
+/**
+ * A LoRA as a diffusers file in memory, with the names that PEFT gives and every version of diffusers reads. The same LoRA and
+ * metadata give the same bytes.
+ * @param metadata added to what diffusers looks for
+ * @throws InputError `not_finite` if a number does not fit into the type
+ */
+export function encodeDiffusers(
+  lora: Lora,
+  metadata: Readonly<Record<string, string>> = {},
+  options: WriteOptions = {},
+): Uint8Array<ArrayBuffer> {
+  const { layers } = halvesOf(lora, baseOf(lora.modules, lora.metadata), options);
+  const tensors = new Map<string, TensorToStore>();
+  for (const [name, { down, up }] of layers) {
+    tensors.set(`${name}.lora_A.weight`, down);
+    tensors.set(`${name}.lora_B.weight`, up);
+  }
+  return encodeSafetensors(tensors, { ...metadata, format: 'pt', lora_adapter_metadata: adapterMetadata(layers) });
+}
+
+/** Writes `encodeDiffusers` to a file in one piece. */
+export async function writeDiffusers(
+  path: string,
+  lora: Lora,
+  metadata: Readonly<Record<string, string>> = {},
+  options: WriteOptions = {},
+): Promise<void> {
+  await replaceFile(path, [encodeDiffusers(lora, metadata, options)]);
+}
+
+/** The fields of LoraConfig as diffusers writes them, the most common rank and alpha apart from those of single layers. */
+function adapterMetadata(layers: ReadonlyMap<string, Halves>): string {
+  const fields: [string, unknown][] = networks.flatMap((network) => {
+    const own = [...layers].flatMap(([module, halves]) =>
+      split(module)[0] === network ? [{ name: split(module)[1], ...halves }] : [],
+    );
+    const r = mostCommon(own.map(({ rank }) => rank));
+    const alpha = mostCommon(own.map((layer) => layer.alpha));
+    if (r === undefined || alpha === undefined) return [];
+    const other = (value: (layer: Halves) => number, usual: number) =>
+      Object.fromEntries(own.filter((layer) => value(layer) !== usual).map((layer) => [layer.name, value(layer)]));
+    const config = {
+      alpha_pattern: other((layer) => layer.alpha, alpha),
+      lora_alpha: alpha,
+      r,
+      rank_pattern: other(({ rank }) => rank, r),
+      target_modules: own.map(({ name }) => name).sort(),
+      use_dora: false,
+      use_rslora: false,
+    };
+    return Object.entries(config).map(([field, value]): [string, unknown] => [`${network}.${field}`, value]);
+  });
+  return JSON.stringify(Object.fromEntries(fields.sort(([a], [b]) => (a < b ? -1 : 1))), null, 2);
+}
+
+function mostCommon(values: readonly number[]): number | undefined {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0];
 }

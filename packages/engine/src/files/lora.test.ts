@@ -228,36 +228,11 @@ describe('refusals', () => {
     ['embeddings', { ...kohyaPair, 'bundle_emb.style.string_to_param.*': tensor(1, 6) }],
     ['biases', { ...diffusersPair, [`${q}.lora_B.bias`]: tensor(4) }],
     [
-      'LoCon',
-      pair('lora_unet_down_blocks_0_resnets_0_conv1.lora_down.weight', 'lora_unet_down_blocks_0_resnets_0_conv1.lora_up.weight'),
+      'Stable Diffusion 3',
+      pair('lora_te3_encoder_block_0_layer_0.lora_down.weight', 'lora_te3_encoder_block_0_layer_0.lora_up.weight'),
     ],
-    [
-      'LoCon',
-      pair('unet.down_blocks.0.downsamplers.0.conv.lora_A.weight', 'unet.down_blocks.0.downsamplers.0.conv.lora_B.weight'),
-    ],
-    ['LoCon', pair('lora_unet_conv_in.lora_down.weight', 'lora_unet_conv_in.lora_up.weight')],
-    ['LoCon', { [`${kohyaQ}.lora_down.weight`]: tensor(2, 6, 3, 3), [`${kohyaQ}.lora_up.weight`]: tensor(4, 2, 1, 1) }],
-    [
-      'Stable Diffusion XL',
-      pair(
-        'lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_down.weight',
-        'lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_up.weight',
-      ),
-    ],
-    [
-      'Stable Diffusion XL',
-      pair(
-        'text_encoder_2.text_model.encoder.layers.0.mlp.fc1.lora_A.weight',
-        'text_encoder_2.text_model.encoder.layers.0.mlp.fc1.lora_B.weight',
-      ),
-    ],
-    [
-      'Stable Diffusion XL',
-      {
-        [`${q.replace('attn1.to_q', 'attn2.to_k')}.lora_A.weight`]: tensor(1, 2048),
-        [`${q.replace('attn1.to_q', 'attn2.to_k')}.lora_B.weight`]: tensor(4, 1),
-      },
-    ],
+    ['scalars', { ...kohyaPair, [`${kohyaQ}.scalar`]: tensor() }],
+    ['VeRA', { ...diffusersPair, [`${q}.vera_lambda_b`]: tensor(4) }],
     [
       'transformer',
       pair(
@@ -317,8 +292,13 @@ describe('refusals', () => {
     ['alpha alone', { [`${kohyaQ}.alpha`]: tensor() }, /has no down half/],
     ['two ranks', { [down]: tensor(2, 6), [up]: tensor(4, 3) }, /down has rank 2, up has rank 3/],
     ['rank 0', { [down]: tensor(0, 6), [up]: tensor(4, 0) }, /rank 0/],
-    ['a vector', { [down]: tensor(6), [up]: tensor(4, 1) }, /down is \[6\]; a matrix wanted/],
-    ['three dimensions', { [down]: tensor(2, 6, 1), [up]: tensor(4, 2) }, /a matrix wanted/],
+    ['a vector', { [down]: tensor(6), [up]: tensor(4, 1) }, /down is \[6\]; a matrix or a convolution wanted/],
+    ['three dimensions', { [down]: tensor(2, 6, 1), [up]: tensor(4, 2) }, /a matrix or a convolution wanted/],
+    [
+      'a wide convolution where there is none',
+      { [down]: tensor(2, 6, 3, 3), [up]: tensor(4, 2, 1, 1) },
+      /down is \[2,6,3,3\], a convolution wider than 1×1/,
+    ],
     ['two alphas', { ...kohyaPair, [`${kohyaQ}.alpha`]: tensor(2) }, /alpha is \[2\]; one number wanted/],
     ['the same half twice', { ...kohyaPair, ...diffusersPair }, /two tensors that are its (down|up)/],
     [

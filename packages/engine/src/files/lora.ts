@@ -9,16 +9,21 @@ export interface LoraModule {
   rank: number;
   inFeatures: number;
   outFeatures: number;
-  /** Height and width of a convolution's kernel; 1×1 counts as none. */
+  /** Height and width, if the layer is a convolution. */
   kernel?: readonly [number, number];
   alpha: number;
 }
 
+/** How the numbers of LoRA files are stored. */
+export type LoraDType = 'F16' | 'BF16' | 'F32';
+
 export interface Lora {
-  /** By the layer's name in diffusers behind `unet.` or `text_encoder.` (always with `text_model.`). */
+  /** By the layer's name in diffusers behind `unet.`, `text_encoder.` or `text_encoder_2.` (these always with `text_model.`). */
   modules: ReadonlyMap<string, LoraModule>;
   /** The file's own, as it stands there. */
   metadata: Readonly<Record<string, string>>;
+  /** The least type that holds all numbers as the file had them; none for a LoRA that comes from no file. */
+  dtype?: LoraDType;
   /** SHA-256 in hexadecimal: of the file that it was read from, or of what it does if it came from none. */
   digest: string;
 }
