@@ -7,16 +7,22 @@ const dtypes: Record<string, DType> = { F32: 'float32', F16: 'float16', BF16: 'b
 
 /**
  * The weights of a safetensors file as graph tensors by name, in float32, their bytes left in the file.
- * @param named what the graph calls them, where several files meet in one
+ * @param named what the graph calls them, where several files meet in one; undefined for those that it does not want
  */
-export async function fileWeights(graph: Graph, file: string, named = (name: string) => name): Promise<Map<string, Tensor>> {
+export async function fileWeights(
+  graph: Graph,
+  file: string,
+  named: (name: string) => string | undefined = (name) => name,
+): Promise<Map<string, Tensor>> {
   const { tensors, dataOffset } = await readHeader(file);
   const weights = new Map<string, Tensor>();
   for (const [name, { dtype, shape, begin, end }] of tensors) {
+    const id = named(name);
+    if (id === undefined) continue;
     const type = dtypes[dtype];
     if (!type) throw new InputError('unsupported_dtype', `${file}: ${name} is ${dtype}; F32, F16 or BF16 wanted`);
-    const stored = graph.weight(named(name), shape, type, { file, offset: dataOffset + begin, length: end - begin });
-    weights.set(named(name), type === 'int64' ? stored : stored.cast('float32'));
+    const stored = graph.weight(id, shape, type, { file, offset: dataOffset + begin, length: end - begin });
+    weights.set(id, type === 'int64' ? stored : stored.cast('float32'));
   }
   return weights;
 }

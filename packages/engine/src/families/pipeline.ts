@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type CompileOptions, compile, type Program } from '../graph/compile.ts';
 import { Graph } from '../graph/tensor.ts';
 import { openSchedule, type Schedule } from '../samplers/schedule.ts';
@@ -19,6 +21,7 @@ import {
   perPicture,
   weightsOf,
 } from './model.ts';
+import { readSingleFile } from './single-file.ts';
 
 /** An open Stable Diffusion pipeline: its networks as programs, each compiled at first use and kept. */
 export interface Pipeline {
@@ -56,11 +59,14 @@ export interface AdaptedProgram<Output extends string> extends Program<Output> {
 }
 
 /**
- * Opens a Stable Diffusion 1.x, 2.x or XL pipeline in the diffusers folder layout; the weights stay in their files.
+ * Opens a Stable Diffusion 1.x, 2.x or XL pipeline: a folder in diffusers' layout, or a single `.safetensors` file with the original
+ * names (or the folder that holds it), beside its tokenizers' folders. The weights stay in their files.
+ * @param path of the folder or of the file
  * @throws InputError `bad_model`, `bad_checkpoint`, `bad_safetensors`
  */
-export async function openPipeline(folder: string, options: CompileOptions = {}): Promise<Pipeline> {
-  const model = await readFolder(folder);
+export async function openPipeline(path: string, options: CompileOptions = {}): Promise<Pipeline> {
+  const file = await singleFile(path);
+  const model = await (file ? readSingleFile(file) : readFolder(path));
   const latentFactor = 2 ** (model.vae.block_out_channels.length - 1);
   const open = ({ tokenizerFolder }: OpenTower) => openTokenizer(tokenizerFolder);
   const [first, ...others] = model.towers;
@@ -109,11 +115,19 @@ export async function openPipeline(folder: string, options: CompileOptions = {})
         );
       }),
     },
-    digest: () => digestOf(Object.values(model.files).flat()),
+    digest: () => digestOf([...new Set(Object.values(model.files).flat())]),
     async close() {
       await Promise.all(opened.map(async (program) => (await program).close()));
     },
   };
+}
+
+/** The single file that a path means, if it does not mean a folder in diffusers' layout. */
+async function singleFile(path: string): Promise<string | undefined> {
+  if (path.endsWith('.safetensors')) return path;
+  const names: string[] = await readdir(path).catch(() => []);
+  const [file, ...others] = names.filter((name) => name.endsWith('.safetensors'));
+  return file && others.length === 0 && !names.includes('unet') ? join(path, file) : undefined;
 }
 
 async function compileUnet(model: Model, options: CompileOptions, adapted: RegExp): Promise<AdaptedProgram<'prediction'>> {
