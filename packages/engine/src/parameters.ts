@@ -1,5 +1,5 @@
 import type { Numbers } from './graph/compile.ts';
-import { compile } from './graph/compile.ts';
+import { type CompileOptions, compile } from './graph/compile.ts';
 import { gradient } from './graph/gradient.ts';
 import type { Graph, Tensor } from './graph/tensor.ts';
 
@@ -51,10 +51,14 @@ export interface Objective {
 }
 
 /** Differentiates `loss` by the parameters' graph inputs, and compiles both into one program. */
-export async function objective(loss: Tensor, inputs: ReadonlyMap<string, Tensor>): Promise<Objective> {
+export async function objective(
+  loss: Tensor,
+  inputs: ReadonlyMap<string, Tensor>,
+  options: CompileOptions = {},
+): Promise<Objective> {
   const names = [...inputs.keys()];
   const gradients = gradient(loss, [...inputs.values()]);
-  const program = await compile<string>({ loss, ...Object.fromEntries(gradients.map((g, i) => [`d ${names[i]}`, g])) });
+  const program = await compile<string>({ loss, ...Object.fromEntries(gradients.map((g, i) => [`d ${names[i]}`, g])) }, options);
   return {
     async evaluate(current, batch) {
       const results = await program.run({ ...views(current), ...batch });

@@ -98,7 +98,7 @@ export async function* trainLora(
 
 /** The loss as a function of the LoRA's two halves on each layer, named as its modules are, with fresh values: `up` zero. */
 export async function loraObjective(
-  { model, latentFactor, resolution }: Pipeline,
+  { model, latentFactor, resolution, provider }: Pipeline,
   training: Omit<Training, 'examples' | 'resume' | 'steps' | 'learningRate'>,
 ) {
   const { rank, alpha, batchSize, seed, trainTextEncoder } = training;
@@ -144,7 +144,7 @@ export async function loraObjective(
     [...inputs].map(([name, input]) => [name, input.sizes]),
     ({ name, dims }) => initialHalf(name, dims, random),
   );
-  const { evaluate, close } = await objective(weightedError(prediction), inputs);
+  const { evaluate, close } = await objective(weightedError(prediction), inputs, { provider });
   return { trained, evaluate, close, layers };
 }
 

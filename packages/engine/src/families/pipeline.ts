@@ -34,6 +34,8 @@ export interface Pipeline {
   /** Pictures' sides must be multiples of this many pixels. */
   multiple: number;
   schedule: Schedule;
+  /** Which of onnxruntime's execution providers computes. */
+  provider: NonNullable<CompileOptions['provider']>;
   /** The text encoders' tokenizers, in the family's order. */
   tokenizers: readonly [Tokenizer, ...Tokenizer[]];
   programs: {
@@ -67,6 +69,9 @@ export interface AdaptedProgram<Output extends string> extends Program<Output> {
 export async function openPipeline(path: string, options: CompileOptions = {}): Promise<Pipeline> {
   const file = await singleFile(path);
   const model = await (file ? readSingleFile(file) : readFolder(path));
+  const { provider = 'cpu', precision = provider === 'cuda' ? 'float16' : 'float32' } = options;
+  // onnxruntime 1.30's attention for WebGPU gives other numbers than its CPU's: 0.1 off, under SwiftShader at least.
+  const fused = provider !== 'webgpu';
   const latentFactor = 2 ** (model.vae.block_out_channels.length - 1);
   const open = ({ tokenizerFolder }: OpenTower) => openTokenizer(tokenizerFolder);
   const [first, ...others] = model.towers;
@@ -88,30 +93,37 @@ export async function openPipeline(path: string, options: CompileOptions = {}): 
     latentFactor,
     multiple: latentFactor * 2 ** (model.unet.block_out_channels.length - 1),
     schedule: openSchedule(model.schedule),
+    provider,
     tokenizers: [await open(first), ...(await Promise.all(others.map(open)))],
     programs: {
       text: once(async () => {
-        const graph = new Graph(true);
+        const graph = new Graph(fused);
         const weights = adapt(await weightsOf(model, 'text', graph), 'text', graph, perPicture);
         const features = buildText(model, weights, graphInputs(model, graph, 'tokens', null));
-        return { ...(await compile(features, options)), layers: weights.adapted };
+        return { ...(await compile(features, { ...options, precision })), layers: weights.adapted };
       }),
-      unet: once(() => compileUnet(model, options, targets.unet)),
+      unet: once(() => compileUnet(model, new Graph(fused), { ...options, precision }, targets.unet)),
       unetWithConvolutions: once(() =>
-        compileUnet(model, options, new RegExp(`${targets.unet.source}|${targets.unetConvolutions.source}`)),
+        compileUnet(
+          model,
+          new Graph(fused),
+          { ...options, precision },
+          new RegExp(`${targets.unet.source}|${targets.unetConvolutions.source}`),
+        ),
       ),
+      // The autoencoders of XL overflow in float16, and a picture passes them only once.
       encoder: once(async () => {
-        const graph = new Graph(true);
+        const graph = new Graph(fused);
         return compile(
           buildEncoder(model, await weightsOf(model, 'vae', graph), graph.input('pictures', [null, 3, null, null])),
-          options,
+          { ...options, precision: 'float32' },
         );
       }),
       decoder: once(async () => {
-        const graph = new Graph(true);
+        const graph = new Graph(fused);
         return compile(
           { pictures: buildDecoder(model, await weightsOf(model, 'vae', graph), graph.input('latents', [null, 4, null, null])) },
-          options,
+          { ...options, precision: 'float32' },
         );
       }),
     },
@@ -130,8 +142,12 @@ async function singleFile(path: string): Promise<string | undefined> {
   return file && others.length === 0 && !names.includes('unet') ? join(path, file) : undefined;
 }
 
-async function compileUnet(model: Model, options: CompileOptions, adapted: RegExp): Promise<AdaptedProgram<'prediction'>> {
-  const graph = new Graph(true);
+async function compileUnet(
+  model: Model,
+  graph: Graph,
+  options: CompileOptions,
+  adapted: RegExp,
+): Promise<AdaptedProgram<'prediction'>> {
   const weights = adapt(await weightsOf(model, 'unet', graph), 'unet', graph, perPicture, adapted);
   const told = { ...graphInputs(model, graph, 'features', null), ...graphInputs(model, graph, 'framing', null) };
   const sample = graph.input('sample', [null, 4, null, null]);

@@ -34,7 +34,7 @@ export const inputsOf = (outputs: readonly Tensor[]): Set<Tensor> =>
   new Set(needed(outputs)[1].filter(({ origin }) => 'input' in origin));
 
 /** The nodes that `outputs` depend on, in topological order, and what is fed to them. */
-function needed(outputs: readonly Tensor[]): [nodes: Node[], leaves: Tensor[]] {
+export function needed(outputs: readonly Tensor[]): [nodes: Node[], leaves: Tensor[]] {
   const wanted = new Set<Node>();
   const leaves = new Set<Tensor>();
   const pending = [...outputs];
