@@ -6,7 +6,7 @@ import { readLora } from './files/index.ts';
 import { readTensors, type StoredTensor } from './files/safetensors.ts';
 import { compile } from './graph/compile.ts';
 import { inHalf } from './graph/half.ts';
-import { Graph, type Tensor } from './graph/tensor.ts';
+import { Graph } from './graph/tensor.ts';
 import { packLoras } from './lora.ts';
 
 /*
@@ -81,13 +81,11 @@ describe('a graph in float16', () => {
     const x = graph.input('x', [1, 1, 4]);
     const results = { product: x.mul(3), angle: x.mul(1001).sin(), norm: x.mul(1000).instanceNorm(1e-5) };
     const half = inHalf(results);
-    const made = ({ origin }: Tensor) => ('node' in origin ? `${origin.node.op} of ${origin.node.inputs[0]?.dtype}` : 'input');
-    const [product, angle, norm] = [half.product, half.angle, half.norm].map((tensor) => [tensor.dtype, made(tensor)]);
-    expect([product, angle, norm]).toEqual([
-      ['float32', 'Cast of float16'],
-      ['float32', 'Sin of float32'],
-      ['float32', 'InstanceNormalization of float32'],
-    ]);
+    const typeOf = (op: string) => half.product.graph.nodes.find((node) => node.op === op)?.inputs.map(({ dtype }) => dtype);
+    expect(typeOf('Sin')).toEqual(['float32']);
+    expect(new Set(typeOf('InstanceNormalization'))).toEqual(new Set(['float32']));
+    const { origin } = half.product;
+    expect('node' in origin ? [origin.node.op, origin.node.inputs[0]?.dtype] : []).toEqual(['Cast', 'float16']);
     const program = await compile(half);
     const values = Float32Array.of(0.3, 0.7, -0.9, 0.1);
     const got = await program.run({ x: { data: values, dims: [1, 1, 4] } });
