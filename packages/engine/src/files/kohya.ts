@@ -25,7 +25,9 @@ export const kohya: LoraFormat = {
       /^lora_(unet|te|te1|te2)_(.+?)\.(lora_down\.weight|lora_up\.weight|alpha)$/.exec(key) ?? [];
     const network = networks[prefix];
     if (!network || !isPart(suffix)) return undefined;
-    const name = network === 'unet' ? (renamed(id, toDiffusers, '_') ?? id) : id;
+    // Looking the parts up takes long, and few files have them: most of the time of reading a small file it would be.
+    const old = network === 'unet' && /^(?:(?:input|output)_blocks|middle_block|time_embed|label_emb|out)_\d/.test(id);
+    const name = old ? (renamed(id, toDiffusers, '_') ?? id) : id;
     const module = moduleOfUnderscored(`${network}_${name}`);
     return module === undefined ? undefined : { module, part: parts[suffix] };
   },

@@ -32,6 +32,15 @@ export async function readLora(path: string): Promise<Lora> {
 
 const bad = (problem: string) => new InputError('bad_lora', `${problem}; ${wanted}`);
 
+/** What a tensor's name means, in whichever format. */
+function parseKey(name: string): (LoraKey & { format: LoraFormat['name'] }) | undefined {
+  for (const format of formats) {
+    const key = format.parseKey(name);
+    if (key) return { ...key, format: format.name };
+  }
+  return undefined;
+}
+
 /** What a file's tensors are by their names, and what is wrong with these. */
 export function parseKeys(names: Iterable<string>) {
   const keys = new Map<string, LoraKey>();
@@ -45,12 +54,12 @@ export function parseKeys(names: Iterable<string>) {
       unsupported ??= { ...kind, key: name };
       continue;
     }
-    const format = formats.find((one) => one.parseKey(name));
-    const key = format?.parseKey(name);
-    if (format && key) {
+    const key = parseKey(name);
+    if (!key) unknown.push(name);
+    else {
       keys.set(name, key);
-      found.add(format.name);
-    } else unknown.push(name);
+      found.add(key.format);
+    }
   }
   if (unsupported) {
     const what = `this is ${unsupported.words} (it has ${unsupported.key}), which is not supported; ${wanted}`;
