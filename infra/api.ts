@@ -30,7 +30,10 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
     // Not `link`: that would grant s3:* and sqs:*. A presigned URL may do what its signer may, so this is also all that
     // the URLs handed out can ever do.
     permissions: [
-      { actions: ['s3:GetObject'], resources: objects('tenants/*', 'models/*/model.json', 'keys/*', 'outbox/*') },
+      {
+        actions: ['s3:GetObject'],
+        resources: objects('tenants/*', 'models/*/model.json', 'keys/*', 'outbox/*', 'idempotency/*'),
+      },
       {
         actions: ['s3:PutObject'],
         resources: objects(
@@ -41,6 +44,7 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
           'tenants/*/images/*/request.json',
           'tenants/*/images/*/record.json',
           'outbox/*',
+          'idempotency/*',
         ),
       },
       { actions: ['s3:DeleteObject'], resources: objects('outbox/*') },

@@ -24,6 +24,8 @@ export function createBucket({ origins }: Stage) {
         filter: { prefix: '' },
         abortIncompleteMultipartUpload: { daysAfterInitiation: 1 },
       },
+      // Long enough for whoever repeats a request whose answer was lost.
+      { id: 'idempotency', status: 'Enabled', filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
     ],
   });
   return bucket;

@@ -101,6 +101,7 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
       keys.fileRecord(t, id),
       keys.fileContent(t, id),
       keys.outboxEntry('trainings', t, id),
+      keys.idempotency(t, 'images', 'a'.repeat(64)),
       ...(['trainings', 'images'] as const).flatMap((folder) => [keys.jobRequest(folder, t, id), keys.jobRecord(folder, t, id)]),
     ];
     for (const key of writes) expect(allows(api, 's3:PutObject', object(key)), key).toBe(true);
@@ -231,11 +232,12 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     expect(metadataOptions).toMatchObject({ httpTokens: 'required', httpPutResponseHopLimit: 1 });
   });
 
-  test('the bucket is private, survives the removal of its stage, and drops unfinished uploads', () => {
+  test('the bucket is private, survives the removal of its stage, and drops unfinished uploads and old idempotency keys', () => {
     expect(named('Bucket', 'BucketBucket').forceDestroy).toBe(false);
     expect(named('BucketPublicAccessBlock', 'Bucket')).toMatchObject({ blockPublicPolicy: true, restrictPublicBuckets: true });
     expect(named('BucketLifecycleConfiguration', 'Bucket').rules).toMatchObject([
       { abortIncompleteMultipartUpload: { daysAfterInitiation: 1 } },
+      { filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
     ]);
   });
 });

@@ -22,8 +22,8 @@ export function createApp(services: Services) {
   app.use(
     cors({
       origin: [...services.origins],
-      allowHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
-      exposeHeaders: ['Location', 'Retry-After', 'X-Request-Id'],
+      allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer', 'X-Request-Id'],
+      exposeHeaders: ['Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id'],
       maxAge: 600,
     }),
   );

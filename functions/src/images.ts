@@ -18,6 +18,7 @@ import { notFound } from './error.ts';
 import { examples } from './examples.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
+import { submit, submitHeaders } from './submit.ts';
 
 const params = z.object({ id: imageIdSchema });
 const urlSeconds = 3600;
@@ -26,8 +27,12 @@ const post = createRoute({
   method: 'post',
   path: '/',
   summary: 'Generate pictures',
-  request: body(imageRequestSchema, examples.imageRequest),
-  responses: { 202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued), ...errors(401, 422) },
+  request: { headers: submitHeaders, ...body(imageRequestSchema, examples.imageRequest) },
+  responses: {
+    200: json('It has ended already: a repeated request, or one that was waited for', imageViewSchema, examples.image),
+    202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
+    ...errors(401, 409, 422),
+  },
 });
 
 const list = createRoute({
@@ -59,13 +64,15 @@ const cancel = createRoute({
 });
 
 /** Requests for pictures. */
-export function images({ bucket, queues, log }: Services) {
+export function images(services: Services) {
+  const { bucket } = services;
   return newRouter()
     .openapi(post, async (c) => {
-      const report = (error: unknown) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
-      const image = await createImage({ bucket, queues, report }, c.var.caller.tenant, c.req.valid('json'));
-      setJobHeaders(c, `/v1/images/${image.id}`, 1);
-      return c.json(await viewOf(bucket, image), 202);
+      const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
+        createImage(to, tenant, c.req.valid('json'), id),
+      );
+      setJobHeaders(c, `/v1/images/${job.id}`, 1);
+      return c.json(await viewOf(bucket, job), status);
     })
     .openapi(list, async (c) => {
       const { jobs, next } = await listJobs(bucket, kind, c.var.caller.tenant, c.req.valid('query'));

@@ -115,6 +115,67 @@ test('cancel against worker: whoever comes first, both see the same end', async 
   expect([...seen].sort()).toEqual(legal);
 });
 
+test.each(kinds)('POST /v1/%s with an Idempotency-Key: one job, however often and at once it is sent', async (kind) => {
+  const { app, alpha, beta, call, upload, queues } = await setUp();
+  const request =
+    kind === 'images'
+      ? { model: 'emoji', prompt: 'red apple' }
+      : { model: 'emoji', name: 'style', files: [{ file_id: await upload(), caption: 'red apple' }] };
+  const post = (body: object, key = 'order-1', who = alpha) =>
+    app.request(`/v1/${kind}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${who}`, 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify(body),
+    });
+  const answers = await Promise.all(Array.from({ length: 8 }, () => post(request)));
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+  const [first, ...others] = await Promise.all(answers.map((answer) => answer.json()));
+  for (const other of others) expect(other).toEqual(first);
+  expect((await (await call('GET', `/v1/${kind}`)).json()).data.length).toBe(1);
+
+  const changed = await post(kind === 'images' ? { ...request, prompt: 'green pear' } : { ...request, steps: 7 });
+  expect(changed.status).toBe(409);
+  expect(await changed.json()).toMatchObject({ error: { code: 'idempotency_key_reused', param: 'Idempotency-Key' } });
+  expect((await (await post(request, 'order-2')).json()).id).not.toBe(first.id);
+  // Another tenant's key of the same name is another key.
+  if (kind === 'images') expect((await (await post(request, 'order-1', beta)).json()).id).not.toBe(first.id);
+  // A body that was refused did not use the key up.
+  expect((await post({ ...request, model: 'none' }, 'order-3')).status).toBe(422);
+  expect((await post(request, 'order-3')).status).toBe(202);
+  expect((await post(request, 'x'.repeat(256))).status).toBe(422);
+  expect(queues[kind].size()).toBeGreaterThan(0);
+});
+
+test('Prefer: wait holds the answer back until the job has ended, or the time is over', async () => {
+  const { app, alpha, bucket, services } = await setUp();
+  const post = (prefer: string, on = app) =>
+    on.request('/v1/images', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${alpha}`, 'content-type': 'application/json', 'idempotency-key': 'one', prefer },
+      body: JSON.stringify({ model: 'emoji', prompt: 'red apple' }),
+    });
+  const begun = Date.now();
+  const early = await post('respond-async, wait=1');
+  expect([early.status, early.headers.get('preference-applied')]).toEqual([202, 'wait']);
+  expect(Date.now() - begun).toBeGreaterThanOrEqual(990);
+  const { id } = await early.json();
+
+  const waiting = post('wait=30');
+  const attempt = await beginAttempt(bucket, images, 'alpha', id);
+  await updateAttempt(bucket, images, 'alpha', attempt, (job) => ({ ...job, status: 'succeeded', output: { images: [] } }));
+  const ended = await waiting;
+  expect(ended.status).toBe(200);
+  expect(await ended.json()).toMatchObject({ id, status: 'succeeded' });
+  // A gateway's limit is the shorter one.
+  const short = createApp({ ...services, waitSeconds: 0.05 });
+  const other = await short.request('/v1/images', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${alpha}`, 'content-type': 'application/json', prefer: 'wait=20' },
+    body: JSON.stringify({ model: 'emoji', prompt: 'blue pear' }),
+  });
+  expect(other.status).toBe(202);
+});
+
 test('an image that has succeeded has a URL for each picture in place of its key', async () => {
   const { create, call, bucket } = await setUp();
   const { id } = await (await create('images')).json();

@@ -38,6 +38,8 @@ export const handler = handle(
     },
     keys: bucketKeys(bucket),
     pepper: environment.KEY_PEPPER,
+    // The gateway gives up after 30.
+    waitSeconds: 25,
     origins: environment.CORS_ORIGINS.split(',').filter((origin) => origin !== ''),
     log: (line) => console.log(JSON.stringify(line)),
   }),

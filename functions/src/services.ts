@@ -10,6 +10,8 @@ export interface Services {
   pepper: string;
   /** Exact origins of web pages that may call the API, as `https://studio.example`. */
   origins: readonly string[];
+  /** Most seconds that an answer may be held back, if less than the API allows: a gateway gives up before. */
+  waitSeconds?: number;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

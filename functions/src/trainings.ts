@@ -15,6 +15,7 @@ import { notFound } from './error.ts';
 import { examples } from './examples.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
+import { submit, submitHeaders } from './submit.ts';
 
 const params = z.object({ id: trainingIdSchema });
 
@@ -22,10 +23,11 @@ const post = createRoute({
   method: 'post',
   path: '/',
   summary: 'Train a LoRA',
-  request: body(trainingRequestSchema, examples.trainingRequest),
+  request: { headers: submitHeaders, ...body(trainingRequestSchema, examples.trainingRequest) },
   responses: {
+    200: json('It has ended already: a repeated request, or one that was waited for', trainingRecordSchema, examples.training),
     202: json('Accepted; poll its Location', trainingRecordSchema, examples.training),
-    ...errors(401, 422),
+    ...errors(401, 409, 422),
   },
 });
 
@@ -57,13 +59,15 @@ const cancel = createRoute({
 });
 
 /** Trainings of LoRAs. */
-export function trainings({ bucket, queues, log }: Services) {
+export function trainings(services: Services) {
+  const { bucket } = services;
   return newRouter()
     .openapi(post, async (c) => {
-      const report = (error: unknown) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
-      const training = await createTraining({ bucket, queues, report }, c.var.caller.tenant, c.req.valid('json'));
-      setJobHeaders(c, `/v1/trainings/${training.id}`, 2);
-      return c.json(training, 202);
+      const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
+        createTraining(to, tenant, c.req.valid('json'), id),
+      );
+      setJobHeaders(c, `/v1/trainings/${job.id}`, 2);
+      return c.json(job, status);
     })
     .openapi(list, async (c) => {
       const { jobs, next } = await listJobs(bucket, kind, c.var.caller.tenant, c.req.valid('query'));

@@ -107,9 +107,31 @@ test('what may be done twice is tried again: reading, cancelling', async () => {
   expect(sent.length).toBe(3);
 });
 
-test('creating is not tried again: it would be a second job', async () => {
+test('creating is tried again under the same key, so that there is one job', async () => {
+  vi.useFakeTimers();
+  const { client, sent } = canned(
+    new Error('reset'),
+    refusal(503, 'busy'),
+    json(training('queued', 0), 202),
+    json({}, 202),
+    json({}, 202),
+  );
+  await hurry(client.createTraining({ model: 'm', name: 'n', files: [] }));
+  const keys = sent.map(({ headers }) => headers.get('idempotency-key'));
+  expect(keys).toEqual([keys[0], keys[0], keys[0]]);
+  expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
+  await client.createImage({ model: 'm', prompt: 'p' });
+  expect(sent[3]?.headers.get('idempotency-key')).not.toBe(keys[0]);
+  await client.createImage({ model: 'm', prompt: 'p' }, { idempotencyKey: 'order-4711', waitSeconds: 19.5 });
+  expect(sent[4]?.headers.get('idempotency-key')).toBe('order-4711');
+  expect(sent[4]?.headers.get('prefer')).toBe('wait=20');
+});
+
+test('where there are no random keys, creating is not tried again: it would be a second job', async () => {
+  vi.stubGlobal('crypto', {});
   const { client, sent } = canned(new Error('reset'));
   const error = await client.createImage({ model: 'm', prompt: 'p' }).catch((error: unknown) => error);
+  vi.unstubAllGlobals();
   expect(error).toMatchObject({ status: 0, code: 'no_answer' });
   expect(sent.length).toBe(1);
 });

@@ -27,6 +27,13 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+export interface CreateOptions extends CallOptions {
+  /** Your own name for the job: sent again with it, the request makes no second one. Default: a random one for each call. */
+  idempotencyKey?: string;
+  /** Waits for the job's end for up to this many seconds, 60 at most, before it answers. */
+  waitSeconds?: number;
+}
+
 export interface PageOptions extends CallOptions {
   /** 1…100, default 20. */
   limit?: number;
@@ -61,11 +68,28 @@ export function connect({ url, apiKey, fetch = globalThis.fetch.bind(globalThis)
   const base = url.replace(/\/+$/, '');
 
   // The types say what the API promises in its own schemas; parsing it all again here would cost ten times this client.
-  async function call<T>(method: 'GET' | 'POST', path: string, options: CallOptions, body?: object): Promise<T> {
-    const headers = { authorization: `Bearer ${apiKey}`, ...(body ? { 'content-type': 'application/json' } : {}) };
+  async function call<T>(
+    method: 'GET' | 'POST',
+    path: string,
+    options: CallOptions,
+    body?: object,
+    more: Record<string, string> = {},
+  ): Promise<T> {
+    const headers = { authorization: `Bearer ${apiKey}`, ...(body ? { 'content-type': 'application/json' } : {}), ...more };
     const init = { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) };
-    const answer = await send(`${base}${path}`, init, sending(method === 'GET' || path.endsWith('/cancel'), options));
+    const repeatable = method === 'GET' || path.endsWith('/cancel') || 'idempotency-key' in more;
+    const answer = await send(`${base}${path}`, init, sending(repeatable, options));
     return answer.json();
+  }
+
+  /** Makes a job, once, though the line may break and the request be sent again. */
+  function create<T>(path: string, request: object, options: CreateOptions): Promise<T> {
+    // React Native has no randomUUID of its own; there a request goes out once, unless a key is given.
+    const key = options.idempotencyKey ?? globalThis.crypto?.randomUUID?.();
+    return call<T>('POST', path, options, request, {
+      ...(key ? { 'idempotency-key': key } : {}),
+      ...(options.waitSeconds ? { prefer: `wait=${Math.ceil(options.waitSeconds)}` } : {}),
+    });
   }
 
   function sending(retry: boolean, { signal }: CallOptions): Sending {
@@ -126,15 +150,14 @@ export function connect({ url, apiKey, fetch = globalThis.fetch.bind(globalThis)
     uploadFile,
     getFile: (id: string, options: CallOptions = {}) => get<FileView>(`/v1/files/${id}`, options),
 
-    createTraining: (request: TrainingRequestInput, options: CallOptions = {}) =>
-      call<TrainingRecord>('POST', '/v1/trainings', options, request),
+    createTraining: (request: TrainingRequestInput, options: CreateOptions = {}) =>
+      create<TrainingRecord>('/v1/trainings', request, options),
     getTraining,
     listTrainings: (options: PageOptions = {}) => list<TrainingRecord>('/v1/trainings', options),
     cancelTraining: (id: string, options: CallOptions = {}) =>
       call<TrainingRecord>('POST', `/v1/trainings/${id}/cancel`, options),
 
-    createImage: (request: ImageRequestInput, options: CallOptions = {}) =>
-      call<ImageView>('POST', '/v1/images', options, request),
+    createImage: (request: ImageRequestInput, options: CreateOptions = {}) => create<ImageView>('/v1/images', request, options),
     getImage,
     listImages: (options: PageOptions = {}) => list<ImageView>('/v1/images', options),
     cancelImage: (id: string, options: CallOptions = {}) => call<ImageView>('POST', `/v1/images/${id}/cancel`, options),

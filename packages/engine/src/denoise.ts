@@ -114,7 +114,7 @@ export async function step({ programs }: Pipeline, pictures: readonly Denoising[
   const samples = places.map(({ picture }) => inputs.get(picture) ?? new Float32Array());
   const timesteps = places.map(({ picture: { sampler, i } }) => sampler.steps[i]?.timestep ?? Number.NaN);
   const { prediction } = await unet.run({
-    ...stack(places.map(({ conditions }) => conditions)),
+    ...told(places.map(({ conditions }) => conditions)),
     sample: { data: join(samples), dims: [places.length, 4, first.height, first.width] },
     timesteps: { data: Float32Array.from(timesteps), dims: [places.length] },
     ...pack(
@@ -129,6 +129,21 @@ export async function step({ programs }: Pipeline, pictures: readonly Denoising[
     const output = outputs.reduce((negative, positive) => guide(negative, positive, picture.guidanceScale));
     return advance(picture, output);
   });
+}
+
+/** The conditions of a batch, which are the same from step to step while nobody joins or leaves; by the first picture's. */
+const stacked = new WeakMap<Conditions, { places: readonly Conditions[]; inputs: Conditions }>();
+
+function told(places: readonly Conditions[]): Conditions {
+  const [first] = places;
+  if (!first) return {};
+  const last = stacked.get(first);
+  if (last?.places.length === places.length && places.every((place, i) => place === last.places[i])) return last.inputs;
+  const inputs = Object.fromEntries(
+    Object.entries(stack(places)).map(([name, numbers]) => [name, { ...numbers, constant: true }]),
+  );
+  stacked.set(first, { places, inputs });
+  return inputs;
 }
 
 function advance(picture: Denoising, output: Float32Array): Denoising {

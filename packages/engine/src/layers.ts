@@ -63,8 +63,8 @@ export const layerNorm = ({ weight, bias }: Norm, x: Tensor, epsilon: number): T
 
 export const silu = (x: Tensor): Tensor => x.mul(x.sigmoid());
 
-/** The exact GELU, x Φ(x). */
-export const gelu = (x: Tensor): Tensor => x.mul(0.5).mul(x.mul(Math.SQRT1_2).erf().add(1));
+/** The exact GELU, x Φ(x), in the order in which onnxruntime recognizes it and makes it one operator, four times as fast. */
+export const gelu = (x: Tensor): Tensor => x.mul(x.div(Math.SQRT2).erf().add(1)).mul(0.5);
 
 /** CLIP's approximation of GELU. */
 export const quickGelu = (x: Tensor): Tensor => x.mul(x.mul(1.702).sigmoid());

@@ -76,8 +76,12 @@ export function packLoras(layers: readonly AdaptedLayer[], sets: readonly (reado
       // One LoRA for all: its own numbers, only `up` scaled.
       const { half, weight } = only;
       const scale = (weight * half.alpha) / half.rank;
-      inputs[`${module}.down`] = { data: half.down, dims: [1, rank, inFeatures] };
-      inputs[`${module}.up`] = { data: scale === 1 ? half.up : scaled(half.up, scale), dims: [1, outFeatures, rank] };
+      inputs[`${module}.down`] = { data: half.down, dims: [1, rank, inFeatures], constant: true };
+      inputs[`${module}.up`] = {
+        data: scale === 1 ? half.up : scaled(half.up, scale),
+        dims: [1, outFeatures, rank],
+        constant: true,
+      };
       continue;
     }
     const down = new Float32Array(distinct.length * rank * inFeatures);
@@ -96,8 +100,8 @@ export function packLoras(layers: readonly AdaptedLayer[], sets: readonly (reado
         row += half.rank;
       }
     }
-    inputs[`${module}.down`] = { data: down, dims: [distinct.length, rank, inFeatures] };
-    inputs[`${module}.up`] = { data: up, dims: [distinct.length, outFeatures, rank] };
+    inputs[`${module}.down`] = { data: down, dims: [distinct.length, rank, inFeatures], constant: true };
+    inputs[`${module}.up`] = { data: up, dims: [distinct.length, outFeatures, rank], constant: true };
   }
   return inputs;
 }
@@ -140,8 +144,8 @@ function packConvolution(
     }
   }
   return {
-    [`${module}.down`]: { data: down, dims: [rank, inFeatures, ...kernel] },
-    [`${module}.up`]: { data: up, dims: [sets.length, outFeatures, rank] },
+    [`${module}.down`]: { data: down, dims: [rank, inFeatures, ...kernel], constant: true },
+    [`${module}.up`]: { data: up, dims: [sets.length, outFeatures, rank], constant: true },
   };
 }
 

@@ -5,6 +5,7 @@ export type { Bucket, ByteRange, ByteStream, Listing, ObjectInfo, PresignPut, Pu
 export { PreconditionFailed } from './bucket/port.ts';
 export { type CreateServices, createImage, createTraining } from './create.ts';
 export * from './file.ts';
+export { idOfKey } from './idempotency.ts';
 export * from './ids.ts';
 export * from './image.ts';
 export * from './job.ts';

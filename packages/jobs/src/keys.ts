@@ -18,6 +18,7 @@ export type JobFolder = 'trainings' | 'images';
  * tenants/{tenant}/loras/{name}/record.json, {lora_id}.safetensors
  * models/{name}/model.json and the diffusers folder beside it
  * keys/{hash}.json                       whose API key it is, see functions
+ * idempotency/{folder}/{tenant}/{hash}.json   the id that a caller's own key stands for, see idempotency.ts; expires
  * outbox/{folder}/{tenant}/{id}          a message that may not have been sent yet, see outbox.ts
  * ```
  */
@@ -41,6 +42,8 @@ export const keys = {
   modelFile: (name: string, path: string) => `models/${name}/${path}`,
 
   apiKey: (hash: string) => `keys/${hash}.json`,
+
+  idempotency: (tenant: string, folder: JobFolder, hash: string) => `idempotency/${folder}/${tenant}/${hash}.json`,
 
   outbox: () => 'outbox/',
   outboxEntry: (folder: JobFolder, tenant: string, id: string) => `outbox/${folder}/${tenant}/${id}`,

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { InputError } from '../error.ts';
 import { diffusers } from './diffusers.ts';
 import type { LoraFormat, LoraKey } from './format.ts';
+import type { Header } from './header.ts';
 import { kohya } from './kohya.ts';
 import type { Lora, LoraDType, LoraModule } from './lora.ts';
 import { isUsual } from './modules.ts';
-import { readHeader, readTensors, type StoredTensor } from './safetensors.ts';
+import { readTensors, type StoredTensor } from './safetensors.ts';
 import { type Unsupported, unsupportedKind } from './unsupported.ts';
 
 /** The formats of LoRA files. Which one it is is decided for every tensor by itself. */
@@ -19,12 +20,15 @@ const wanted = 'a LoRA for Stable Diffusion 1.x, 2.x or XL in kohya or diffusers
  *   `bad_lora` (unknown keys, missing halves, shapes that do not go together, numbers that are not finite)
  */
 export async function readLora(path: string): Promise<Lora> {
-  // Names first: a large file of something else is refused before it is read.
-  const { tensors: entries } = await readHeader(path);
-  const { keys, problems } = parseKeys(entries.keys());
-  for (const problem of problems) throw problem;
   const hash = createHash('sha256');
-  const { metadata, tensors } = await readTensors(path, undefined, (bytes) => hash.update(bytes));
+  let keys: ReadonlyMap<string, LoraKey> = new Map();
+  // Names first: a large file of something else is refused before it is read.
+  const checkNames = ({ tensors: entries }: Header) => {
+    const parsed = parseKeys(entries.keys());
+    for (const problem of parsed.problems) throw problem;
+    keys = parsed.keys;
+  };
+  const { metadata, tensors } = await readTensors(path, undefined, (bytes) => hash.update(bytes), checkNames);
   const read = modulesOf(keys, tensors, metadata);
   for (const problem of read.problems) throw problem;
   return { modules: read.modules, metadata, dtype: widest([...tensors.values()]), digest: hash.digest('hex') };

@@ -37,17 +37,21 @@ export async function readHeader(path: string): Promise<Header> {
 /**
  * Reads tensors, all or those whose names `wanted` accepts, converted to float32.
  * @param seen is shown, if all are read, all bytes of the file in their order, piece by piece
+ * @param check may throw at what the header says, before anything else is read
  * @throws InputError `bad_safetensors`, `unsupported_dtype`
  */
 export async function readTensors(
   path: string,
   wanted: (name: string) => boolean = () => true,
   seen: (bytes: Uint8Array) => void = () => undefined,
+  check: (header: Header) => void = () => undefined,
 ): Promise<{ metadata: Record<string, string>; tensors: Map<string, StoredTensor> }> {
   const file = await open(path);
   const source = nameOf(path);
   try {
-    const { metadata, tensors, dataOffset } = await headerOf(file, source, seen);
+    const header = await headerOf(file, source, seen);
+    check(header);
+    const { metadata, tensors, dataOffset } = header;
     const read = new Map<string, StoredTensor>();
     const scratch = new Uint8Array(pieceBytes);
     for (const piece of piecesOf([...tensors].filter(([name]) => wanted(name)))) {

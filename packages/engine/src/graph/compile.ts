@@ -4,12 +4,14 @@ import { basename, dirname, join } from 'node:path';
 import { InferenceSession, Tensor as Value } from 'onnxruntime-node';
 import { inHalf } from './half.ts';
 import { toOnnx } from './onnx.ts';
-import type { Tensor } from './tensor.ts';
+import { Graph, type Tensor } from './tensor.ts';
 
 /** Numbers that go into a program or come out of it, row-major. */
 export interface Numbers {
   data: Float32Array | BigInt64Array;
   dims: readonly number[];
+  /** They never change: a device with memory of its own may keep its copy for as long as this object lives. */
+  constant?: boolean;
 }
 
 export interface CompileOptions {
@@ -64,10 +66,7 @@ export async function compile<Output extends string>(
       for (const name of names) {
         const value = values[name];
         if (!value) throw new Error(`input ${name} is missing; given: ${Object.keys(values).slice(0, 8)}`);
-        feeds[name] =
-          value.data instanceof BigInt64Array
-            ? new Value('int64', value.data, value.dims)
-            : new Value('float32', value.data, value.dims);
+        feeds[name] = value.constant && provider === 'webgpu' ? await onDevice(value) : toValue(value);
       }
       const results = await session.run(feeds);
       const read = (name: string) => {
@@ -79,6 +78,37 @@ export async function compile<Output extends string>(
     },
     close: () => session.release(),
   };
+}
+
+const toValue = ({ data, dims }: Numbers): Value =>
+  data instanceof BigInt64Array ? new Value('int64', data, dims) : new Value('float32', data, dims);
+
+const kept = new WeakMap<Numbers, Value>();
+const release = new FinalizationRegistry((value: Value) => value.dispose());
+const copiers = new Map<number, Promise<InferenceSession>>();
+
+/** Numbers in the memory of the WebGPU device, uploaded once. What a session leaves there, all others may take as their input. */
+async function onDevice(numbers: Numbers): Promise<Value> {
+  const found = kept.get(numbers);
+  if (found) return found;
+  const { length: rank } = numbers.dims;
+  const copier = copiers.get(rank) ?? openCopier(rank);
+  copiers.set(rank, copier);
+  const { y } = await (await copier).run({ x: toValue(numbers) });
+  if (!y) throw new Error('copying to the device gave nothing');
+  kept.set(numbers, y);
+  release.register(numbers, y);
+  return y;
+}
+
+function openCopier(rank: number): Promise<InferenceSession> {
+  const graph = new Graph();
+  const x = graph.input(
+    'x',
+    Array.from({ length: rank }, () => null),
+  );
+  const { model } = toOnnx({ y: x.mul(1) }, () => '');
+  return InferenceSession.create(model, { executionProviders: ['webgpu'], preferredOutputLocation: 'gpu-buffer' });
 }
 
 /** The same keys, with what `value` gives for each. */
