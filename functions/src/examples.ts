@@ -64,6 +64,10 @@ const training: TrainingRecord = {
     seed: 1234,
     train_text_encoder: false,
     targets: 'attention',
+    lr_scheduler: 'constant',
+    lr_warmup_steps: 0,
+    noise_offset: 0,
+    caption_dropout: 0,
   },
   output: null,
 };

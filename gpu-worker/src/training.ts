@@ -47,6 +47,12 @@ async function train({ bucket, log }: Services, models: Models, { tenant, record
     seed: request.seed,
     targets: request.targets,
     trainTextEncoder: request.train_text_encoder,
+    schedule: request.lr_scheduler,
+    warmup: request.lr_warmup_steps,
+    noiseOffset: request.noise_offset,
+    captionDropout: request.caption_dropout,
+    ...(request.max_grad_norm === undefined ? {} : { maxGradientNorm: request.max_grad_norm }),
+    ...(request.min_snr_gamma === undefined ? {} : { minSnrGamma: request.min_snr_gamma }),
   };
   const begun = performance.now();
   const saveCheckpoint = async (bytes: Uint8Array) => {
@@ -124,6 +130,10 @@ async function publish(
     ss_base_model_version: family.baseModelVersion,
     ss_output_name: request.name,
     ss_learning_rate: String(request.learning_rate ?? defaultLearningRate),
+    ss_lr_scheduler: request.lr_scheduler,
+    ss_lr_warmup_steps: String(request.lr_warmup_steps),
+    ss_noise_offset: String(request.noise_offset || 'None'),
+    ss_min_snr_gamma: String(request.min_snr_gamma ?? 'None'),
     ss_max_train_steps: String(request.steps),
     ss_steps: String(request.steps),
     ss_batch_size_per_device: String(request.batch_size),

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { decodePicture, encodePng } from '@loraloom/engine';
+import { decodePicture, decodeSafetensors, encodePng } from '@loraloom/engine';
 import {
   cancelJob,
   createFile,
@@ -173,6 +173,35 @@ it('trains a LoRA that then changes pictures', async () => {
   const plain = await finished.image((await askImage()).id);
   const styled = await finished.image((await askImage({ loras: [{ name: 'stripes', weight: 2 }] })).id);
   expect(styled.output?.images[0]?.receipt.loras[0]).toMatchObject({ name: 'stripes', weight: 2 });
+  expect(styled.output?.images[0]?.sha256).not.toBe(plain.output?.images[0]?.sha256);
+});
+
+it('trains with every option that a request has', async () => {
+  startWorker();
+  const job = await finished.training(
+    (
+      await askTraining({
+        name: 'thorough',
+        targets: 'attention+ff+conv',
+        lr_scheduler: 'cosine',
+        lr_warmup_steps: 1,
+        max_grad_norm: 1,
+        min_snr_gamma: 5,
+        noise_offset: 0.05,
+        caption_dropout: 0.1,
+        learning_rate: 0.05,
+      })
+    ).id,
+  );
+  expect(job).toMatchObject({ status: 'succeeded', error: null });
+  const record = await readLora(services.bucket, tenant, 'thorough');
+  const file = await services.bucket.getBytes(keys.loraWeights(tenant, 'thorough', record?.lora_id ?? ''));
+  const { metadata, tensors } = decodeSafetensors(file?.bytes ?? new Uint8Array());
+  expect(metadata).toMatchObject({ ss_lr_scheduler: 'cosine', ss_min_snr_gamma: '5', ss_noise_offset: '0.05' });
+  expect(tensors.get('lora_unet_down_blocks_0_resnets_0_conv1.lora_down.weight')?.shape.slice(2)).toEqual([3, 3]);
+  const plain = await finished.image((await askImage()).id);
+  const styled = await finished.image((await askImage({ loras: [{ name: 'thorough', weight: 2 }] })).id);
+  expect(styled).toMatchObject({ status: 'succeeded' });
   expect(styled.output?.images[0]?.sha256).not.toBe(plain.output?.images[0]?.sha256);
 });
 

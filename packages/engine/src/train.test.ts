@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openPipeline, type Pipeline } from './families/pipeline.ts';
 import type { Lora } from './files/lora.ts';
+import { checkFits } from './lora.ts';
 import type { Picture } from './pixels.ts';
 import { type Training, type TrainingStep, trainLora } from './train.ts';
 
@@ -51,6 +52,44 @@ it('resumes from a checkpoint to the bit', async () => {
   const resumed = await run({ resume: last?.checkpoint() ?? new Uint8Array() });
   expect([...losses, ...resumed.losses]).toEqual(whole.losses);
   expect(resumed.lora.digest).toBe(whole.lora.digest);
+});
+
+const options: Partial<Training> = {
+  schedule: 'cosine',
+  warmup: 1,
+  maxGradientNorm: 0.01,
+  minSnrGamma: 5,
+  noiseOffset: 0.1,
+  captionDropout: 0.5,
+  targets: 'attention+ff+conv',
+};
+
+it('resumes to the bit with every option as well', async () => {
+  const whole = await run(options);
+  const { last } = await run(options, 2);
+  const resumed = await run({ ...options, resume: last?.checkpoint() ?? new Uint8Array() });
+  expect(resumed.lora.digest).toBe(whole.lora.digest);
+  await expect(run({ ...training, resume: last?.checkpoint() ?? new Uint8Array() })).rejects.toMatchObject({
+    code: 'bad_checkpoint',
+  });
+});
+
+it.each(Object.entries(options))('%s %s makes a difference', async (name, value) => {
+  // A warm-up is of a schedule that has one.
+  const common: Partial<Training> = { trainTextEncoder: true, ...(name === 'warmup' ? { schedule: 'linear' } : {}) };
+  const [without, with_] = [await run(common), await run({ ...common, [name]: value })];
+  expect(with_.lora.digest).not.toBe(without.lora.digest);
+});
+
+it('trains convolutions that generate reads', async () => {
+  const { lora } = await run({ targets: 'attention+ff+conv', learningRate: 0.05 });
+  const layers = (await pipeline.programs.unetWithConvolutions()).layers;
+  expect([...lora.modules.keys()].sort()).toEqual(layers.map(({ module }) => module).sort());
+  expect(() => checkFits(layers, lora)).not.toThrow();
+  const changed = [...lora.modules].filter(([, { up }]) => up.some((value) => value !== 0)).map(([name]) => name);
+  expect(changed).toEqual(
+    expect.arrayContaining(['unet.conv_in', 'unet.down_blocks.0.resnets.0.conv1', 'unet.mid_block.resnets.0.time_emb_proj']),
+  );
 });
 
 it('gives another LoRA for another seed', async () => {

@@ -1,4 +1,5 @@
 import { pack } from './adapters.ts';
+import { drawBatch } from './draw.ts';
 import { InputError } from './error.ts';
 import { type Conditions, encodeText, framing, graphInputs, stack, tokens } from './families/conditions.ts';
 import { targets } from './families/family.ts';
@@ -11,11 +12,12 @@ import { inputsOf } from './graph/onnx.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
 import { type Encoded, encodePicture } from './image.ts';
 import { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';
+import { clipNorm } from './optimizers/clip.ts';
+import { type LearningRateSchedule, learningRateFactor } from './optimizers/learning-rate.ts';
 import { objective, type Parameters, parameters } from './parameters.ts';
 import type { Picture } from './pixels.ts';
 import { weightedError } from './pretrain.ts';
 import { type Random, randomFrom } from './random.ts';
-import { addNoise, target } from './samplers/schedule.ts';
 
 /** A picture of the model's resolution, and what it shows. */
 export interface Example {
@@ -32,9 +34,21 @@ export interface Training {
   steps: number;
   batchSize: number;
   seed: number;
-  /** The attention layers alone, or all linear layers of the transformers. */
-  targets: 'attention' | 'attention+ff';
+  /** The attention layers alone, all linear layers of the transformers, or the convolutions between them as well. */
+  targets: 'attention' | 'attention+ff' | 'attention+ff+conv';
   trainTextEncoder: boolean;
+  /** Default: constant. */
+  schedule?: LearningRateSchedule;
+  /** Steps over which the learning rate rises from 0. */
+  warmup?: number;
+  /** Longer gradients are shortened to this norm. */
+  maxGradientNorm?: number;
+  /** Min-SNR weighting (arXiv 2303.09556): no step counts for more than one of this signal-to-noise ratio would; 5 in the paper. */
+  minSnrGamma?: number;
+  /** Deviation of a shift of each channel's noise, so that pictures become dark or bright as a whole; 0.05 to 0.1 is usual. */
+  noiseOffset?: number;
+  /** How often, 0 … 1, a picture is shown without its caption, so that guidance away from an empty prompt stays what it was. */
+  captionDropout?: number;
   /** A checkpoint of the same training. */
   resume?: Uint8Array;
 }
@@ -60,10 +74,11 @@ export async function* trainLora(
   training: Training,
   signal?: AbortSignal,
 ): AsyncGenerator<TrainingStep, Lora> {
-  const { examples, rank, alpha, steps, batchSize, seed, learningRate } = training;
+  const { examples, rank, alpha, steps, learningRate } = training;
   if (examples.length === 0) throw new InputError('bad_training', 'at least one picture with a caption is wanted');
   const latents = await encodePictures(pipeline, examples, signal);
-  const features = training.trainTextEncoder ? undefined : await encodeCaptions(pipeline, examples, signal);
+  const captions = [...examples.map(({ caption }) => caption), ''];
+  const features = training.trainTextEncoder ? undefined : await encodeCaptions(pipeline, captions, signal);
   const frame = framing(pipeline.model, { width: pipeline.resolution, height: pipeline.resolution });
   const { trained, evaluate, close } = await loraObjective(pipeline, training);
   try {
@@ -73,21 +88,24 @@ export async function* trainLora(
     const lora = () => loraFrom(modulesOf(current, rank, alpha));
     while (moments.step < steps) {
       signal?.throwIfAborted();
-      const batch = drawBatch(pipeline, latents, batchSize, seed, moments.step);
+      const batch = drawBatch(pipeline, latents, training, moments.step);
+      // The one behind the last is empty.
+      const told = batch.chosen.map((i, place) => (batch.silent[place] ? examples.length : i));
       const text: Record<string, Numbers> = features
-        ? stack(batch.chosen.map((i) => features[i] ?? {}))
+        ? stack(told.map((i) => features[i] ?? {}))
         : tokens(
             pipeline,
-            batch.chosen.map((i) => examples[i]?.caption ?? ''),
+            told.map((i) => captions[i] ?? ''),
           );
-      const told = { ...text, ...stack(batch.chosen.map(() => frame)) };
-      const { loss, gradients } = await evaluate(current, { ...batch.inputs, ...told });
+      const { loss, gradients } = await evaluate(current, { ...batch.inputs, ...text, ...stack(told.map(() => frame)) });
       if (!Number.isFinite(loss))
         throw new InputError(
           'not_finite',
           `the loss is ${loss} at step ${moments.step + 1}: a lower learning rate than ${learningRate} wanted`,
         );
-      moments = adamW(current.values, gradients, moments, { learningRate });
+      if (training.maxGradientNorm !== undefined) clipNorm(gradients, training.maxGradientNorm);
+      const factor = learningRateFactor(training.schedule ?? 'constant', moments.step, { steps, warmup: training.warmup ?? 0 });
+      moments = adamW(current.values, gradients, moments, { learningRate: learningRate * factor });
       yield { step: moments.step, steps, loss, checkpoint: () => checkpointOf(training, current, moments), lora };
     }
     return lora();
@@ -96,6 +114,12 @@ export async function* trainLora(
   }
 }
 
+const unetTargets = {
+  attention: targets.unetAttention,
+  'attention+ff': targets.unet,
+  'attention+ff+conv': new RegExp(`${targets.unet.source}|${targets.unetConvolutions.source}`),
+};
+
 /** The loss as a function of the LoRA's two halves on each layer, named as its modules are, with fresh values: `up` zero. */
 export async function loraObjective(
   { model, latentFactor, resolution, provider }: Pipeline,
@@ -103,14 +127,17 @@ export async function loraObjective(
 ) {
   const { rank, alpha, batchSize, seed, trainTextEncoder } = training;
   const graph = new Graph();
-  const shape: LoraShape = ({ inFeatures, outFeatures }) => ({ down: [rank, inFeatures], up: [outFeatures, rank] });
+  const shape: LoraShape = ({ inFeatures, outFeatures, kernel = [] }) => ({
+    down: [rank, inFeatures, ...kernel],
+    up: [outFeatures, rank],
+  });
   const attention = training.targets === 'attention';
   const unetWeights = adapt(
     await weightsOf(model, 'unet', graph),
     'unet',
     graph,
     shape,
-    attention ? targets.unetAttention : targets.unet,
+    unetTargets[training.targets],
     alpha / rank,
   );
   let told: Record<string, Tensor>;
@@ -150,55 +177,10 @@ export async function loraObjective(
 
 /** PEFT's and kohya's start: `down` uniform in ±1/√in (kaiming_uniform with a = √5), `up` zero. */
 function initialHalf(name: string, dims: readonly number[], random: Random): Float32Array {
-  const [rows = 0, columns = 0] = dims;
+  const [rows = 0, ...rest] = dims;
+  const columns = rest.reduce((product, n) => product * n, 1);
   const values = new Float32Array(rows * columns);
   return name.endsWith('.up') ? values : values.map(() => (random.uniform() * 2 - 1) / Math.sqrt(columns));
-}
-
-/** Which examples a step shows (every one once an epoch, in an order drawn anew), at which timesteps and with what noise. */
-function drawBatch(
-  { schedule, latentFactor, resolution, model }: Pipeline,
-  latents: readonly Encoded[],
-  batchSize: number,
-  seed: number,
-  step: number,
-) {
-  const random = randomFrom(seed, 1, step);
-  const side = resolution / latentFactor;
-  const length = 4 * side * side;
-  const chosen: number[] = [];
-  const inputs = {
-    sample: { data: new Float32Array(batchSize * length), dims: [batchSize, 4, side, side] },
-    target: { data: new Float32Array(batchSize * length), dims: [batchSize, 4, side, side] },
-    timesteps: { data: new Float32Array(batchSize), dims: [batchSize] },
-    weight: { data: new Float32Array(batchSize).fill(1), dims: [batchSize] },
-  };
-  for (let i = 0; i < batchSize; i++) {
-    const position = step * batchSize + i;
-    const order = shuffled(latents.length, randomFrom(seed, 2, Math.floor(position / latents.length)));
-    const example = order[position % latents.length] ?? 0;
-    const encoded = latents[example];
-    if (!encoded) throw new Error(`no example ${example}`);
-    const timestep = random.integer(schedule.alphasCumprod.length);
-    const draw = random.fillNormal(new Float32Array(length));
-    const clean = encoded.mean.map((mean, j) => model.vae.scaling_factor * (mean + (encoded.deviation[j] ?? 0) * (draw[j] ?? 0)));
-    const noise = random.fillNormal(new Float32Array(length));
-    inputs.sample.data.set(addNoise(schedule, clean, noise, timestep), i * length);
-    inputs.target.data.set(target(schedule, clean, noise, timestep), i * length);
-    inputs.timesteps.data[i] = timestep;
-    chosen.push(example);
-  }
-  return { chosen, inputs };
-}
-
-/** 0 … n − 1 in random order (Fisher–Yates). */
-function shuffled(n: number, random: Random): number[] {
-  const order = Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = random.integer(i + 1);
-    [order[i], order[j]] = [order[j] ?? 0, order[i] ?? 0];
-  }
-  return order;
 }
 
 async function encodePictures(pipeline: Pipeline, examples: readonly Example[], signal?: AbortSignal): Promise<Encoded[]> {
@@ -217,10 +199,10 @@ async function encodePictures(pipeline: Pipeline, examples: readonly Example[], 
   return encoded;
 }
 
-async function encodeCaptions(pipeline: Pipeline, examples: readonly Example[], signal?: AbortSignal): Promise<Conditions[]> {
+async function encodeCaptions(pipeline: Pipeline, captions: readonly string[], signal?: AbortSignal): Promise<Conditions[]> {
   const text = await pipeline.programs.text();
   const features: Conditions[] = [];
-  for (const { caption } of examples) {
+  for (const caption of captions) {
     signal?.throwIfAborted();
     features.push(await encodeText(pipeline, caption, pack(text, [[]])));
   }
@@ -243,14 +225,15 @@ export function modulesOf({ values, layout }: Parameters, rank: number, alpha: n
       inFeatures: dims[1] ?? 0,
       outFeatures: up.dims[0] ?? 0,
       alpha,
+      ...(dims.length === 4 ? { kernel: [dims[2] ?? 1, dims[3] ?? 1] as const } : {}),
     });
   }
   return modules;
 }
 
 /** What must be the same for a checkpoint to belong to a training. */
-const identityOf = ({ rank, alpha, seed, batchSize, targets, trainTextEncoder, examples }: Training) =>
-  JSON.stringify({ rank, alpha, seed, batchSize, targets, trainTextEncoder, captions: examples.map(({ caption }) => caption) });
+const identityOf = ({ examples, steps: _, learningRate: __, resume: ___, ...options }: Training) =>
+  JSON.stringify({ ...options, captions: examples.map(({ caption }) => caption) });
 
 function checkpointOf(training: Training, { values }: Parameters, { first, second, step }: AdamWState): Uint8Array<ArrayBuffer> {
   const stored = (data: Float32Array) => ({ dtype: 'F32' as const, shape: [data.length], data });

@@ -14,7 +14,7 @@ export type CreateServices = JobServices & { report: (error: unknown) => void };
 
 /**
  * Accepts a training whose model and files exist.
- * @throws RequestError `unknown_model`, `unknown_file`, `file_not_uploaded`
+ * @throws RequestError `warmup_of_constant`, `unknown_model`, `unknown_file`, `file_not_uploaded`
  */
 export async function createTraining(
   services: CreateServices,
@@ -22,6 +22,10 @@ export async function createTraining(
   request: z.output<typeof trainingRequestSchema>,
   id: string = newId('training'),
 ): Promise<TrainingRecord> {
+  if (request.lr_scheduler === 'constant' && request.lr_warmup_steps > 0) {
+    const wanted = 'want lr_scheduler constant_with_warmup, or no lr_warmup_steps';
+    throw new RequestError('warmup_of_constant', `a constant learning rate has no warm-up; ${wanted}`, 'lr_warmup_steps');
+  }
   await Promise.all([
     wantModel(services.bucket, request.model),
     wantFiles(

@@ -5,6 +5,7 @@ export type RequestErrorCode =
   | 'file_not_uploaded'
   | 'image_wanted'
   | 'lora_mismatch'
+  | 'warmup_of_constant'
   | 'id_taken'
   | 'already_finished';
 

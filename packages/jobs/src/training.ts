@@ -30,7 +30,30 @@ export const trainingRequestSchema = z
       .meta({ description: 'Default: drawn, and shown in the record' }),
     trigger_word: z.string().min(1).max(100).optional().meta({ description: 'Put before every caption' }),
     train_text_encoder: z.boolean().default(false),
-    targets: z.enum(['attention', 'attention+ff']).default('attention'),
+    targets: z.enum(['attention', 'attention+ff', 'attention+ff+conv']).default('attention'),
+    lr_scheduler: z
+      .enum(['constant', 'constant_with_warmup', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial'])
+      .default('constant'),
+    lr_warmup_steps: z.int().min(0).max(20_000).default(0).meta({ description: 'With any lr_scheduler but constant' }),
+    max_grad_norm: z
+      .number()
+      .positive()
+      .max(1000)
+      .optional()
+      .meta({ description: 'Longer gradients are shortened; default: not' }),
+    min_snr_gamma: z
+      .number()
+      .positive()
+      .max(100)
+      .optional()
+      .meta({ description: 'Min-SNR weighting, 5 is usual; default: none' }),
+    noise_offset: z.number().min(0).max(1).default(0),
+    caption_dropout: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .meta({ description: 'How often a picture is shown without its caption' }),
   })
   .meta({ id: 'TrainingRequest' });
 
