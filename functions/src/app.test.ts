@@ -58,6 +58,7 @@ test.each([
   ['POST', '/v1/trainings', { ...training, rank: 129 }, 422, 'invalid_request', 'rank'],
   ['POST', '/v1/trainings', { ...training, steps: 1.5 }, 422, 'invalid_request', 'steps'],
   ['POST', '/v1/trainings', { ...training, learning_rate: 0 }, 422, 'invalid_request', 'learning_rate'],
+  ['POST', '/v1/trainings', { ...training, optimizer: 'sgd' }, 422, 'invalid_request', 'optimizer'],
   ['POST', '/v1/trainings', { ...training, lr_scheduler: 'step' }, 422, 'invalid_request', 'lr_scheduler'],
   ['POST', '/v1/trainings', { ...training, lr_warmup_steps: 10 }, 422, 'warmup_of_constant', 'lr_warmup_steps'],
   ['POST', '/v1/trainings', { ...training, caption_dropout: 1.5 }, 422, 'invalid_request', 'caption_dropout'],

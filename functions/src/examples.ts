@@ -64,6 +64,7 @@ const training: TrainingRecord = {
     seed: 1234,
     train_text_encoder: false,
     targets: 'attention',
+    optimizer: 'adamw',
     lr_scheduler: 'constant',
     lr_warmup_steps: 0,
     noise_offset: 0,

@@ -183,6 +183,7 @@ it('trains with every option that a request has', async () => {
       await askTraining({
         name: 'thorough',
         targets: 'attention+ff+conv',
+        optimizer: 'lion',
         lr_scheduler: 'cosine',
         lr_warmup_steps: 1,
         max_grad_norm: 1,

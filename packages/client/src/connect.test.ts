@@ -49,6 +49,7 @@ const training = (status: TrainingRecord['status'], step: number): TrainingRecor
     seed: 1,
     train_text_encoder: false,
     targets: 'attention',
+    optimizer: 'adamw',
     lr_scheduler: 'constant',
     lr_warmup_steps: 0,
     noise_offset: 0,

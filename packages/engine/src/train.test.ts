@@ -55,6 +55,7 @@ it('resumes from a checkpoint to the bit', async () => {
 });
 
 const options: Partial<Training> = {
+  optimizer: 'prodigy',
   schedule: 'cosine',
   warmup: 1,
   maxGradientNorm: 0.01,
@@ -79,6 +80,12 @@ it.each(Object.entries(options))('%s %s makes a difference', async (name, value)
   const common: Partial<Training> = { trainTextEncoder: true, ...(name === 'warmup' ? { schedule: 'linear' } : {}) };
   const [without, with_] = [await run(common), await run({ ...common, [name]: value })];
   expect(with_.lora.digest).not.toBe(without.lora.digest);
+});
+
+it.each(['adamw', 'lion', 'prodigy'] as const)('resumes %s to the bit', async (optimizer) => {
+  const whole = await run({ optimizer });
+  const { last } = await run({ optimizer }, 2);
+  expect((await run({ optimizer, resume: last?.checkpoint() ?? new Uint8Array() })).lora.digest).toBe(whole.lora.digest);
 });
 
 it('trains convolutions that generate reads', async () => {

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { pack } from './adapters.ts';
 import { drawBatch } from './draw.ts';
 import { InputError } from './error.ts';
@@ -11,8 +12,8 @@ import type { Numbers } from './graph/compile.ts';
 import { inputsOf } from './graph/onnx.ts';
 import { Graph, type Tensor } from './graph/tensor.ts';
 import { type Encoded, encodePicture } from './image.ts';
-import { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';
 import { clipNorm } from './optimizers/clip.ts';
+import { type OptimizerName, type OptimizerState, optimizers } from './optimizers/index.ts';
 import { type LearningRateSchedule, learningRateFactor } from './optimizers/learning-rate.ts';
 import { objective, type Parameters, parameters } from './parameters.ts';
 import type { Picture } from './pixels.ts';
@@ -37,6 +38,8 @@ export interface Training {
   /** The attention layers alone, all linear layers of the transformers, or the convolutions between them as well. */
   targets: 'attention' | 'attention+ff' | 'attention+ff+conv';
   trainTextEncoder: boolean;
+  /** Default: adamw. `prodigy` wants a learning rate of 1. */
+  optimizer?: OptimizerName;
   /** Default: constant. */
   schedule?: LearningRateSchedule;
   /** Steps over which the learning rate rises from 0. */
@@ -58,7 +61,7 @@ export interface TrainingStep {
   steps: number;
   /** Mean squared error of this step's batch. */
   loss: number;
-  /** The training as it stands, for `resume`: a safetensors file of weights and AdamW moments. */
+  /** The training as it stands, for `resume`: a safetensors file of the weights and of what the optimizer remembers. */
   checkpoint(): Uint8Array<ArrayBuffer>;
   /** The LoRA as it stands. */
   lora(): Lora;
@@ -82,13 +85,15 @@ export async function* trainLora(
   const frame = framing(pipeline.model, { width: pipeline.resolution, height: pipeline.resolution });
   const { trained, evaluate, close } = await loraObjective(pipeline, training);
   try {
-    const state = restore(training, trained) ?? { values: trained.values, moments: adamWState(trained.values.length) };
-    const current: Parameters = { ...trained, values: state.values };
-    let moments: AdamWState = state.moments;
+    const optimizer = optimizers[training.optimizer ?? 'adamw'];
+    const begun = optimizer.begin(trained.values);
+    const restored = restore(training, trained, begun);
+    const current: Parameters = { ...trained, values: restored?.values ?? trained.values };
+    let state: OptimizerState = restored?.optimizer ?? begun;
     const lora = () => loraFrom(modulesOf(current, rank, alpha));
-    while (moments.step < steps) {
+    while (state.step < steps) {
       signal?.throwIfAborted();
-      const batch = drawBatch(pipeline, latents, training, moments.step);
+      const batch = drawBatch(pipeline, latents, training, state.step);
       // The one behind the last is empty.
       const told = batch.chosen.map((i, place) => (batch.silent[place] ? examples.length : i));
       const text: Record<string, Numbers> = features
@@ -101,12 +106,12 @@ export async function* trainLora(
       if (!Number.isFinite(loss))
         throw new InputError(
           'not_finite',
-          `the loss is ${loss} at step ${moments.step + 1}: a lower learning rate than ${learningRate} wanted`,
+          `the loss is ${loss} at step ${state.step + 1}: a lower learning rate than ${learningRate} wanted`,
         );
       if (training.maxGradientNorm !== undefined) clipNorm(gradients, training.maxGradientNorm);
-      const factor = learningRateFactor(training.schedule ?? 'constant', moments.step, { steps, warmup: training.warmup ?? 0 });
-      moments = adamW(current.values, gradients, moments, { learningRate: learningRate * factor });
-      yield { step: moments.step, steps, loss, checkpoint: () => checkpointOf(training, current, moments), lora };
+      const factor = learningRateFactor(training.schedule ?? 'constant', state.step, { steps, warmup: training.warmup ?? 0 });
+      state = optimizer.step(current.values, gradients, state, learningRate * factor);
+      yield { step: state.step, steps, loss, checkpoint: () => checkpointOf(training, current, state), lora };
     }
     return lora();
   } finally {
@@ -235,27 +240,35 @@ export function modulesOf({ values, layout }: Parameters, rank: number, alpha: n
 const identityOf = ({ examples, steps: _, learningRate: __, resume: ___, ...options }: Training) =>
   JSON.stringify({ ...options, captions: examples.map(({ caption }) => caption) });
 
-function checkpointOf(training: Training, { values }: Parameters, { first, second, step }: AdamWState): Uint8Array<ArrayBuffer> {
+function checkpointOf(
+  training: Training,
+  { values }: Parameters,
+  { step, arrays, numbers }: OptimizerState,
+): Uint8Array<ArrayBuffer> {
   const stored = (data: Float32Array) => ({ dtype: 'F32' as const, shape: [data.length], data });
-  const tensors = new Map([
-    ['values', stored(values)],
-    ['first', stored(first)],
-    ['second', stored(second)],
-  ]);
-  return encodeSafetensors(tensors, { step: String(step), training: identityOf(training) });
+  const tensors = new Map(Object.entries({ ...arrays, values }).map(([name, data]) => [name, stored(data)]));
+  return encodeSafetensors(tensors, { step: String(step), numbers: JSON.stringify(numbers), training: identityOf(training) });
 }
 
-function restore(training: Training, fresh: Parameters): { values: Float32Array; moments: AdamWState } | undefined {
+const Numbers64 = z.record(z.string(), z.number());
+
+/** A training's values and optimizer where its checkpoint was taken; `fresh` is how they are at the start. */
+function restore(
+  training: Training,
+  fresh: Parameters,
+  begun: OptimizerState,
+): { values: Float32Array; optimizer: OptimizerState } | undefined {
   if (!training.resume) return undefined;
   const { tensors, metadata } = decodeSafetensors(training.resume, 'checkpoint');
+  const step = Number(metadata.step);
+  if (metadata.training !== identityOf(training) || !Number.isInteger(step))
+    throw new InputError('bad_checkpoint', 'the checkpoint belongs to another training');
   const read = (name: string) => {
     const data = tensors.get(name)?.data;
     if (data?.length !== fresh.values.length)
       throw new InputError('bad_checkpoint', `the checkpoint's ${name} do not fit this training`);
     return data;
   };
-  const step = Number(metadata.step);
-  if (metadata.training !== identityOf(training) || !Number.isInteger(step))
-    throw new InputError('bad_checkpoint', 'the checkpoint belongs to another training');
-  return { values: read('values'), moments: { first: read('first'), second: read('second'), step } };
+  const arrays = Object.fromEntries(Object.keys(begun.arrays).map((name) => [name, read(name)]));
+  return { values: read('values'), optimizer: { step, arrays, numbers: Numbers64.parse(JSON.parse(metadata.numbers ?? '{}')) } };
 }

@@ -19,7 +19,12 @@ export const trainingRequestSchema = z
       .max(1000),
     rank: z.int().min(1).max(128).default(8),
     alpha: z.number().positive().max(1024).optional().meta({ description: 'Scale of the LoRA is alpha / rank; default: rank' }),
-    learning_rate: z.number().positive().max(1).optional().meta({ description: 'Default: the worker’s choice for the model' }),
+    learning_rate: z
+      .number()
+      .positive()
+      .max(1)
+      .optional()
+      .meta({ description: 'Default: the worker’s choice for the optimizer' }),
     steps: z.int().min(1).max(20_000).default(400),
     batch_size: z.int().min(1).max(16).default(4),
     seed: z
@@ -31,6 +36,10 @@ export const trainingRequestSchema = z
     trigger_word: z.string().min(1).max(100).optional().meta({ description: 'Put before every caption' }),
     train_text_encoder: z.boolean().default(false),
     targets: z.enum(['attention', 'attention+ff', 'attention+ff+conv']).default('attention'),
+    optimizer: z
+      .enum(['adamw', 'lion', 'prodigy'])
+      .default('adamw')
+      .meta({ description: 'prodigy finds the learning rate by itself' }),
     lr_scheduler: z
       .enum(['constant', 'constant_with_warmup', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial'])
       .default('constant'),
