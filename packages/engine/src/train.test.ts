@@ -88,6 +88,44 @@ it.each(['adamw', 'lion', 'prodigy'] as const)('resumes %s to the bit', async (o
   expect((await run({ optimizer, resume: last?.checkpoint() ?? new Uint8Array() })).lora.digest).toBe(whole.lora.digest);
 });
 
+it('goes back once when the loss stops being a number, and on with a fourth of the learning rate', async () => {
+  // Weight decay of 0.01 multiplies the weights by −9 a step at a rate of 1000, and by −1.5 at 250.
+  const seen: { step: number; loss: number }[] = [];
+  const steps = trainLora(pipeline, { ...training, learningRate: 1000, steps: 12 });
+  for (let next = await steps.next(); !next.done; next = await steps.next()) seen.push(next.value);
+  const first = seen.findIndex(({ step }, i) => i > 0 && step === 1);
+  expect(first).toBeGreaterThan(1);
+  expect(seen.map(({ step }) => step)).toEqual([
+    ...Array.from({ length: first }, (_, i) => i + 1),
+    ...Array.from({ length: 12 }, (_, i) => i + 1),
+  ]);
+  expect(seen.every(({ loss }) => loss < 10)).toBe(true);
+  // From there it is the training with that rate, to the bit.
+  const gentle = await run({ learningRate: 250, steps: 12 });
+  expect(seen.slice(first).map(({ loss }) => loss)).toEqual(gentle.losses);
+});
+
+it('keeps to the lower rate when it resumes', async () => {
+  const steps = trainLora(pipeline, { ...training, learningRate: 1000, steps: 12 });
+  let [times, resume] = [0, new Uint8Array()];
+  for await (const { step, checkpoint } of steps) {
+    if (step !== 3) continue;
+    times++;
+    resume = checkpoint();
+    if (times === 2) break;
+  }
+  expect(times).toBe(2);
+  const resumed = await run({ learningRate: 1000, steps: 12, resume });
+  expect(resumed.losses).toEqual((await run({ learningRate: 250, steps: 12 })).losses.slice(3));
+});
+
+it('fails with step and reason when that did not help', async () => {
+  await expect(run({ learningRate: 1e30, steps: 12 })).rejects.toMatchObject({
+    code: 'not_finite',
+    message: expect.stringMatching(/the loss is NaN at step \d+, also after going back to step 0 .* than 1e\+30 wanted/),
+  });
+});
+
 it('trains convolutions that generate reads', async () => {
   const { lora } = await run({ targets: 'attention+ff+conv', learningRate: 0.05 });
   const layers = (await pipeline.programs.unetWithConvolutions()).layers;

@@ -69,7 +69,8 @@ export interface TrainingStep {
 
 /**
  * Trains a LoRA (arXiv 2106.09685) to predict the noise in noisy latents, yielding after each step. What is random in a step
- * follows from the seed and the step's number, so that a resumed training goes on as if it had not stopped.
+ * follows from the seed and the step's number, so that a resumed training goes on as if it had not stopped. A loss that is not a
+ * number, or explodes, takes it back, once, by up to fifty steps, to go on with a fourth of the learning rate.
  * @throws InputError `bad_training`, `bad_checkpoint`, `not_finite`
  */
 export async function* trainLora(
@@ -90,6 +91,8 @@ export async function* trainLora(
     const restored = restore(training, trained, begun);
     const current: Parameters = { ...trained, values: restored?.values ?? trained.values };
     let state: OptimizerState = restored?.optimizer ?? begun;
+    let rate = restored?.rate ?? 1;
+    let good = copyOf(current.values, state);
     const lora = () => loraFrom(modulesOf(current, rank, alpha));
     while (state.step < steps) {
       signal?.throwIfAborted();
@@ -103,15 +106,24 @@ export async function* trainLora(
             told.map((i) => captions[i] ?? ''),
           );
       const { loss, gradients } = await evaluate(current, { ...batch.inputs, ...text, ...stack(told.map(() => frame)) });
-      if (!Number.isFinite(loss))
-        throw new InputError(
-          'not_finite',
-          `the loss is ${loss} at step ${state.step + 1}: a lower learning rate than ${learningRate} wanted`,
-        );
+      if (!(loss < exploded)) {
+        const problem = `the loss is ${loss} at step ${state.step + 1}`;
+        if (rate < 1) {
+          const again = `${problem}, also after going back to step ${good.state.step} with a fourth of the learning rate`;
+          throw new InputError('not_finite', `${again}: a much lower one than ${learningRate} wanted`);
+        }
+        // Once, from where all was well.
+        rate = 1 / 4;
+        current.values.set(good.values);
+        state = copyOf(good.values, good.state).state;
+        continue;
+      }
+      // Where a step begins that went well: what a bad step leaves behind shows only in the next one's loss.
+      if (state.step % 50 === 0) good = copyOf(current.values, state);
       if (training.maxGradientNorm !== undefined) clipNorm(gradients, training.maxGradientNorm);
       const factor = learningRateFactor(training.schedule ?? 'constant', state.step, { steps, warmup: training.warmup ?? 0 });
-      state = optimizer.step(current.values, gradients, state, learningRate * factor);
-      yield { step: state.step, steps, loss, checkpoint: () => checkpointOf(training, current, state), lora };
+      state = optimizer.step(current.values, gradients, state, rate * learningRate * factor);
+      yield { step: state.step, steps, loss, checkpoint: () => checkpointOf(training, current, state, rate), lora };
     }
     return lora();
   } finally {
@@ -236,6 +248,18 @@ export function modulesOf({ values, layout }: Parameters, rank: number, alpha: n
   return modules;
 }
 
+/**
+ * A loss that ends a training. Noise and velocities have variance 1, so that a model which says nothing has a loss of 1: ten times
+ * worse than that nothing is learnt any more.
+ */
+const exploded = 10;
+
+/** A training as it stands, out of reach of further steps. */
+function copyOf(values: Float32Array, { step, arrays, numbers }: OptimizerState) {
+  const copies = Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, array.slice()]));
+  return { values: values.slice(), state: { step, arrays: copies, numbers: { ...numbers } } };
+}
+
 /** What must be the same for a checkpoint to belong to a training. */
 const identityOf = ({ examples, steps: _, learningRate: __, resume: ___, ...options }: Training) =>
   JSON.stringify({ ...options, captions: examples.map(({ caption }) => caption) });
@@ -244,20 +268,25 @@ function checkpointOf(
   training: Training,
   { values }: Parameters,
   { step, arrays, numbers }: OptimizerState,
+  rate: number,
 ): Uint8Array<ArrayBuffer> {
   const stored = (data: Float32Array) => ({ dtype: 'F32' as const, shape: [data.length], data });
   const tensors = new Map(Object.entries({ ...arrays, values }).map(([name, data]) => [name, stored(data)]));
-  return encodeSafetensors(tensors, { step: String(step), numbers: JSON.stringify(numbers), training: identityOf(training) });
+  return encodeSafetensors(tensors, {
+    step: String(step),
+    numbers: JSON.stringify({ ...numbers, rate }),
+    training: identityOf(training),
+  });
 }
 
-const Numbers64 = z.record(z.string(), z.number());
+const StoredNumbers = z.looseObject({ rate: z.number().positive().max(1) }).catchall(z.number());
 
 /** A training's values and optimizer where its checkpoint was taken; `fresh` is how they are at the start. */
 function restore(
   training: Training,
   fresh: Parameters,
   begun: OptimizerState,
-): { values: Float32Array; optimizer: OptimizerState } | undefined {
+): { values: Float32Array; optimizer: OptimizerState; rate: number } | undefined {
   if (!training.resume) return undefined;
   const { tensors, metadata } = decodeSafetensors(training.resume, 'checkpoint');
   const step = Number(metadata.step);
@@ -270,5 +299,6 @@ function restore(
     return data;
   };
   const arrays = Object.fromEntries(Object.keys(begun.arrays).map((name) => [name, read(name)]));
-  return { values: read('values'), optimizer: { step, arrays, numbers: Numbers64.parse(JSON.parse(metadata.numbers ?? '{}')) } };
+  const { rate, ...numbers } = StoredNumbers.parse(JSON.parse(metadata.numbers ?? '{}'));
+  return { values: read('values'), optimizer: { step, arrays, numbers }, rate };
 }
