@@ -53,7 +53,7 @@ export async function compile<Output extends string>(
     // Its operators run one after another, each on one thread per physical core, which is onnxruntime's own count.
     executionMode: 'sequential',
     // The arena keeps what one step needed for the next. Patterns of it are planned for one size, and batches change theirs:
-    // without them steps take as long, and the process an eighth less memory.
+    // without them steps take as long, and the process 8 % less memory.
     enableCpuMemArena: true,
     enableMemPattern: false,
     logSeverityLevel: 3,
