@@ -45,7 +45,9 @@ const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
   file_not_uploaded: 422,
   image_wanted: 422,
   lora_mismatch: 422,
-  warmup_of_constant: 422,
+  unknown_training: 422,
+  options_conflict: 422,
+  too_many_steps: 422,
   id_taken: 409,
   already_finished: 409,
 };

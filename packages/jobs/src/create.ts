@@ -3,38 +3,37 @@ import type { Bucket } from './bucket/port.ts';
 import { readFile } from './file.ts';
 import { idSeed, newId } from './ids.ts';
 import { type ImageRecord, type imageRequestSchema, images } from './image.ts';
-import { createJob, type JobServices } from './lifecycle.ts';
-import { readLora } from './lora.ts';
+import { createJob, type JobServices, readJob } from './lifecycle.ts';
+import { type LoraRecord, readLora } from './lora.ts';
 import { type Model, readModel } from './model.ts';
 import { RequestError } from './request-error.ts';
-import { type TrainingRecord, type trainingRequestSchema, trainings } from './training.ts';
+import { settleTraining } from './settle-training.ts';
+import { type TrainingRecord, trainings } from './training.ts';
+import type { ParsedTrainingRequest } from './training-request.ts';
 
 /** Creating a job also needs somewhere to report a queue that could not be reached; see createJob. */
 export type CreateServices = JobServices & { report: (error: unknown) => void };
 
 /**
- * Accepts a training whose model and files exist.
- * @throws RequestError `warmup_of_constant`, `unknown_model`, `unknown_file`, `file_not_uploaded`
+ * Accepts a training whose options go together and whose model, files and start exist.
+ * @throws RequestError `options_conflict`, `too_many_steps`, `unknown_model`, `unknown_file`, `file_not_uploaded`, `unknown_lora`,
+ * `unknown_training`, `lora_mismatch`
  */
 export async function createTraining(
   services: CreateServices,
   tenant: string,
-  request: z.output<typeof trainingRequestSchema>,
+  request: ParsedTrainingRequest,
   id: string = newId('training'),
 ): Promise<TrainingRecord> {
-  if (request.lr_scheduler === 'constant' && request.lr_warmup_steps > 0) {
-    const wanted = 'want lr_scheduler constant_with_warmup, or no lr_warmup_steps';
-    throw new RequestError('warmup_of_constant', `a constant learning rate has no warm-up; ${wanted}`, 'lr_warmup_steps');
-  }
+  const { bucket } = services;
+  const places = (list: 'files' | 'prior_files') =>
+    request[list].map(({ file_id: id }, i) => ({ id, param: `${list}.${i}.file_id` }));
+  const { resolution } = await wantModel(bucket, request.model);
+  const settled = settleTraining(request, { resolution, seed: idSeed(id) });
   await Promise.all([
-    wantModel(services.bucket, request.model),
-    wantFiles(
-      services.bucket,
-      tenant,
-      request.files.map(({ file_id: id }, i) => ({ id, param: `files.${i}.file_id` })),
-    ),
+    wantFiles(bucket, tenant, [...places('files'), ...places('prior_files')]),
+    wantStart(bucket, tenant, request),
   ]);
-  const settled = { ...request, alpha: request.alpha ?? request.rank, seed: request.seed ?? idSeed(id) };
   return createJob(services, trainings, { tenant, id, request: settled, totalSteps: settled.steps }, services.report);
 }
 
@@ -78,12 +77,36 @@ async function wantModel(bucket: Bucket, name: string): Promise<Model> {
   return model;
 }
 
-async function wantLora(bucket: Bucket, tenant: string, name: string, model: string, param: string) {
+async function wantLora(bucket: Bucket, tenant: string, name: string, model: string, param: string): Promise<LoraRecord> {
   const lora = await readLora(bucket, tenant, name);
   if (!lora) throw new RequestError('unknown_lora', `no LoRA named ${name}; GET /v1/loras lists them`, param);
   if (lora.model !== model) {
     throw new RequestError('lora_mismatch', `LoRA ${name} was trained on ${lora.model}; want model ${lora.model}`, param);
   }
+  return lora;
+}
+
+/** What a training goes on from exists, is the caller’s, and has the shape that is asked for. */
+async function wantStart(bucket: Bucket, tenant: string, { continue_from: start, model, rank }: ParsedTrainingRequest) {
+  if (!start) return;
+  if ('lora' in start) {
+    const lora = await wantLora(bucket, tenant, start.lora, model, 'continue_from.lora');
+    wantRank(`LoRA ${start.lora}`, lora.rank, rank);
+    return;
+  }
+  const { training_id: id } = start;
+  const training = await readJob(bucket, trainings, tenant, id);
+  if (!training) throw new RequestError('unknown_training', `no training ${id}`, 'continue_from.training_id');
+  const { model: base, rank: had } = training.request;
+  if (base !== model) {
+    const message = `training ${id} is one of ${base}; want model ${base}`;
+    throw new RequestError('lora_mismatch', message, 'continue_from.training_id');
+  }
+  wantRank(`training ${id}`, had, rank);
+}
+
+function wantRank(of: string, had: number, rank: number) {
+  if (had !== rank) throw new RequestError('lora_mismatch', `${of} has rank ${had}, not ${rank}; want rank ${had}`, 'rank');
 }
 
 /** How many files are looked up at a time: a thousand at once would exhaust the sockets of a small function. */

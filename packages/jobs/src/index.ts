@@ -26,4 +26,6 @@ export {
   updateRecord,
 } from './record.ts';
 export { RequestError, type RequestErrorCode } from './request-error.ts';
+export { heldOut, settleTraining } from './settle-training.ts';
 export * from './training.ts';
+export * from './training-request.ts';

@@ -12,7 +12,8 @@ import type { Model } from './model.ts';
 import { sweepOutbox } from './outbox.ts';
 import { memoryQueue } from './queue/memory.ts';
 import { NoSuchRecord, putRecord } from './record.ts';
-import { trainingRequestSchema, trainings } from './training.ts';
+import { trainings } from './training.ts';
+import { type TrainingRequestInput, trainingRequestSchema } from './training-request.ts';
 
 const model: Model = {
   name: 'emoji',
@@ -127,6 +128,32 @@ test('a training wants files that are there, and the caller’s', async () => {
   ] as const) {
     const refused = createTraining(services, 't', trainingOf(...files));
     await expect(refused).rejects.toMatchObject({ code, param: 'files.1.file_id' });
+  }
+  const prior = { ...trainingOf(file), prior_files: [{ file_id: other, caption: 'a' }] };
+  await expect(createTraining(services, 't', prior)).rejects.toMatchObject({ param: 'prior_files.0.file_id' });
+});
+
+test('a training that goes on from another wants it to be there, of this base and this rank', async () => {
+  const { bucket } = services;
+  const file = await uploaded('t');
+  const going = (change: Partial<TrainingRequestInput>) =>
+    createTraining(services, 't', trainingRequestSchema.parse({ ...trainingOf(file), rank: 4, ...change }));
+  expect((await going({ continue_from: { lora: 'style' } })).request.continue_from).toEqual({ lora: 'style' });
+  const first = await going({});
+  const again = await going({ continue_from: { training_id: first.id, step: 100 } });
+  expect(again.request.continue_from).toEqual({ training_id: first.id, step: 100 });
+
+  await putRecord(bucket, keys.model('photo'), { ...model, name: 'photo' });
+  const training_id = newId('training');
+  for (const [code, param, change] of [
+    ['unknown_lora', 'continue_from.lora', { continue_from: { lora: 'none' } }],
+    ['unknown_training', 'continue_from.training_id', { continue_from: { training_id } }],
+    ['lora_mismatch', 'continue_from.lora', { model: 'photo', continue_from: { lora: 'style' } }],
+    ['lora_mismatch', 'continue_from.training_id', { model: 'photo', continue_from: { training_id: first.id } }],
+    ['lora_mismatch', 'rank', { rank: 8, continue_from: { lora: 'style' } }],
+    ['lora_mismatch', 'rank', { rank: 8, continue_from: { training_id: first.id } }],
+  ] as const) {
+    await expect(going(change)).rejects.toMatchObject({ code, param });
   }
 });
 

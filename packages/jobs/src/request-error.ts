@@ -5,7 +5,9 @@ export type RequestErrorCode =
   | 'file_not_uploaded'
   | 'image_wanted'
   | 'lora_mismatch'
-  | 'warmup_of_constant'
+  | 'unknown_training'
+  | 'options_conflict'
+  | 'too_many_steps'
   | 'id_taken'
   | 'already_finished';
 

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { newId } from './ids.ts';
+import { heldOut, settleTraining } from './settle-training.ts';
+import { settledTrainingRequestSchema, type TrainingRequestInput, trainingRequestSchema } from './training-request.ts';
+
+const fallback = { resolution: 512, seed: 9 };
+const requestOf = (change: Partial<TrainingRequestInput>, pictures = 10) =>
+  trainingRequestSchema.parse({
+    model: 'm',
+    name: 'n',
+    files: Array.from({ length: pictures }, () => ({ file_id: newId('file'), caption: '' })),
+    ...change,
+  });
+const settle = (change: Partial<TrainingRequestInput>, pictures?: number) =>
+  settleTraining(requestOf(change, pictures), fallback);
+
+test('what is left open follows from the rest, and nothing more is needed', () => {
+  const settled = settle({ rank: 16 });
+  expect(settled).toMatchObject({ alpha: 16, seed: 9, resolution: 512, steps: 400, save_steps: 100, sample_every_n_steps: 100 });
+  expect(settledTrainingRequestSchema.parse(settled)).toEqual(settled);
+  const chosen = { alpha: 1, seed: 0, resolution: 64, steps: 3, save_steps: 2, sample_every_n_steps: 7 };
+  expect(settle(chosen)).toMatchObject(chosen);
+});
+
+test.each([
+  // epochs × pictures / (batch × accumulation), rounded up
+  [{ epochs: 10, batch_size: 4 }, 23, 58],
+  [{ epochs: 1, batch_size: 16 }, 1, 1],
+  [{ epochs: 10, batch_size: 2, gradient_accumulation_steps: 5 }, 20, 20],
+  [{ epochs: 3, batch_size: 1, validation_split: 0.1 }, 20, 54],
+])('%j of %i pictures are %i steps', (change, pictures, steps) => {
+  expect(settle(change, pictures)).toMatchObject({ steps, epochs: change.epochs });
+});
+
+test.each([
+  [0, 10, 0],
+  [0.1, 3, 1],
+  [0.1, 24, 2],
+  [0.5, 7, 4],
+])('a validation split of %d of %i pictures keeps %i of them', (validation_split, pictures, kept) => {
+  expect(heldOut(requestOf({ validation_split }, pictures))).toBe(kept);
+});
+
+test.each([
+  ['options_conflict', 'epochs', { steps: 10, epochs: 1 }],
+  ['options_conflict', 'lr_warmup_steps', { lr_warmup_steps: 10 }],
+  ['options_conflict', 'lr_scheduler_num_cycles', { lr_scheduler: 'cosine', lr_scheduler_num_cycles: 2 }],
+  ['options_conflict', 'text_encoder_lr', { text_encoder_lr: 1e-5 }],
+  ['options_conflict', 'validation_split', { validation_split: 0.5, files: [{ file_id: newId('file'), caption: '' }] }],
+  ['too_many_steps', 'epochs', { epochs: 1000, batch_size: 1, files: requestOf({}, 101).files }],
+] satisfies [string, string, Partial<TrainingRequestInput>][])('%s: %s', (code, param, change) => {
+  expect(() => settle(change)).toThrow(expect.objectContaining({ code, param }));
+});
+
+test('options that go together do', () => {
+  expect(settle({ lr_scheduler: 'cosine_with_restarts', lr_scheduler_num_cycles: 3, lr_warmup_steps: 5 }).steps).toBe(400);
+  expect(settle({ train_text_encoder: true, text_encoder_lr: 1e-5 }).text_encoder_lr).toBe(1e-5);
+});
