@@ -13,6 +13,7 @@ const house: Record<string, { folder: string; may: string[]; types?: string[] }>
   'gpu-worker': { folder: 'gpu-worker', may: ['jobs', 'engine'] },
   client: { folder: 'packages/client', may: [], types: ['jobs'] },
   studio: { folder: 'packages/studio', may: ['client'] },
+  cli: { folder: 'packages/cli', may: ['jobs', 'engine', 'client', 'emoji-base'] },
   'emoji-base': { folder: 'packages/emoji-base', may: ['engine'] },
   local: { folder: 'packages/local', may: ['functions', 'gpu-worker', 'jobs', 'client', 'emoji-base'] },
 };

@@ -48,6 +48,7 @@ const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
   unknown_training: 422,
   options_conflict: 422,
   too_many_steps: 422,
+  bad_settings: 422,
   id_taken: 409,
   already_finished: 409,
 };

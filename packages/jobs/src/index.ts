@@ -28,4 +28,5 @@ export {
 export { RequestError, type RequestErrorCode } from './request-error.ts';
 export { heldOut, settleTraining } from './settle-training.ts';
 export * from './training.ts';
+export { aliases, readTrainingFile, type TrainingFile } from './training-file.ts';
 export * from './training-request.ts';

@@ -8,6 +8,7 @@ export type RequestErrorCode =
   | 'unknown_training'
   | 'options_conflict'
   | 'too_many_steps'
+  | 'bad_settings'
   | 'id_taken'
   | 'already_finished';
 
