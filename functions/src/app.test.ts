@@ -126,6 +126,7 @@ const routes = [
   ['POST', '/v1/files'],
   ['GET', `/v1/files/${newId('file')}`],
   ['POST', '/v1/trainings'],
+  ['POST', '/v1/trainings:check'],
   ['GET', '/v1/trainings'],
   ['GET', `/v1/trainings/${newId('training')}`],
   ['POST', `/v1/trainings/${newId('training')}/cancel`],

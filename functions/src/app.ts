@@ -10,6 +10,7 @@ import { loras } from './loras.ts';
 import { models } from './models.ts';
 import { newRouter } from './router.ts';
 import type { Services } from './services.ts';
+import { trainingCheck } from './training-check.ts';
 import { trainings } from './trainings.ts';
 
 /** A thousand files with captions of 2,000 characters fit; Lambda takes 6 MB. */
@@ -41,6 +42,7 @@ export function createApp(services: Services) {
   app.route('/', health());
   app.route('/v1/files', files(services));
   app.route('/v1/trainings', trainings(services));
+  app.route('/', trainingCheck(services));
   app.route('/v1/images', images(services));
   app.route('/v1/loras', loras(services));
   app.route('/v1/models', models(services));
@@ -55,7 +57,7 @@ export function createApp(services: Services) {
   // Routes other than middleware, to tell "no such path" from "not with this method".
   const routes = app.routes
     .filter(({ method }) => method !== 'ALL')
-    .map(({ method, path }) => ({ method, path: new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`) }));
+    .map(({ method, path }) => ({ method, path: new RegExp(`^${path.replaceAll(/\/:\w+/g, '/[^/]+')}$`) }));
   app.notFound((c) => {
     const allowed = [...new Set(routes.filter(({ path }) => path.test(c.req.path)).map(({ method }) => method))];
     if (allowed.length === 0) throw new ApiError(404, 'not_found', `no route ${c.req.path}; see /openapi.json`);

@@ -1,4 +1,4 @@
-import { RequestError, type RequestErrorCode } from '@loraloom/jobs';
+import { type Finding, findingSchema, RequestError, type RequestErrorCode } from '@loraloom/jobs';
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
@@ -14,6 +14,7 @@ export const errorSchema = z
       message: z.string().meta({ description: 'What was wrong and what was wanted', example: 'steps: want at most 20000' }),
       param: z.string().nullable().meta({ description: 'Path of the field at fault', example: 'steps' }),
       request_id: z.string().meta({ description: 'Also in the X-Request-Id header; quote it when you ask for help' }),
+      findings: z.array(findingSchema).optional().meta({ description: 'With preflight_failed: all that was found' }),
     }),
   })
   .meta({ id: 'Error' });
@@ -23,13 +24,21 @@ export class ApiError extends Error {
   readonly status: ContentfulStatusCode;
   readonly code: string;
   readonly param: string | null;
+  readonly findings: readonly Finding[] | undefined;
 
-  constructor(status: ContentfulStatusCode, code: string, message: string, param: string | null = null) {
+  constructor(
+    status: ContentfulStatusCode,
+    code: string,
+    message: string,
+    param: string | null = null,
+    findings?: readonly Finding[],
+  ) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
     this.param = param;
+    this.findings = findings;
   }
 }
 
@@ -49,6 +58,7 @@ const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
   options_conflict: 422,
   too_many_steps: 422,
   bad_settings: 422,
+  preflight_failed: 422,
   id_taken: 409,
   already_finished: 409,
 };
@@ -71,7 +81,8 @@ export function answerError(error: unknown, c: Context<Env>, log: Services['log'
 
 function asApiError(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
-  if (error instanceof RequestError) return new ApiError(statuses[error.code], error.code, error.message, error.param);
+  if (error instanceof RequestError)
+    return new ApiError(statuses[error.code], error.code, error.message, error.param, error.findings);
   if (error instanceof HTTPException) {
     const known = thrownByHono[error.status];
     return known && new ApiError(error.status, known.code, known.message);
@@ -79,9 +90,9 @@ function asApiError(error: unknown): ApiError | undefined {
   return undefined;
 }
 
-function answer(c: Context<Env>, { status, code, message, param }: ApiError): Response {
+function answer(c: Context<Env>, { status, code, message, param, findings }: ApiError): Response {
   if (status === 401) c.header('WWW-Authenticate', 'Bearer');
-  return c.json({ error: { code, message, param, request_id: c.var.requestId } }, status);
+  return c.json({ error: { code, message, param, request_id: c.var.requestId, findings } }, status);
 }
 
 /** A failed validation as an error: the first issue's path, and what was wanted there. */

@@ -2,11 +2,13 @@ import type {
   FileRequest,
   FileUpload,
   FileView,
+  Finding,
   ImageRequestInput,
   ImageView,
   LoraRecord,
   LoraView,
   Model,
+  TrainingCheck,
   TrainingRecord,
   TrainingRequestInput,
 } from '@loraloom/jobs';
@@ -42,6 +44,13 @@ const trainingRequest: TrainingRequestInput = {
   files: [{ file_id: file.id, caption: 'red apple, blue background' }],
   steps: 400,
 };
+const finding: Finding = {
+  code: 'picture_small',
+  severity: 'warning',
+  file: { index: 0, name: 'apple.png' },
+  message: '96 × 96 pixels: less than the resolution 128, so that blur is learnt',
+  what_to_do: 'use a larger picture or a lower resolution',
+};
 const training: TrainingRecord = {
   id: 'trn_7yt09zhw2k0j6e9s4w8n5b3mdq',
   object: 'training',
@@ -53,6 +62,7 @@ const training: TrainingRecord = {
   attempts: 1,
   progress: { step: 120, total_steps: 400, loss: 0.0831, seconds_left: 84 },
   error: null,
+  warnings: [finding],
   request: {
     model: 'emoji',
     name: 'my-style',
@@ -86,6 +96,12 @@ const training: TrainingRecord = {
     gradient_checkpointing: 'auto',
   },
   output: null,
+};
+
+const trainingCheck: TrainingCheck = {
+  request: training.request,
+  findings: [finding],
+  estimate: { steps: 400, memory_bytes: 480_000_000, cpu_seconds: 40 },
 };
 
 const lora: LoraRecord = {
@@ -192,6 +208,7 @@ export const examples = {
   fileUpload,
   trainingRequest,
   training,
+  trainingCheck,
   lora,
   loraDownload,
   model,

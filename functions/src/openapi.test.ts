@@ -7,6 +7,7 @@ import {
   loraRecordSchema,
   loraViewSchema,
   modelSchema,
+  trainingCheckSchema,
   trainingRecordSchema,
   trainingRequestSchema,
 } from '@loraloom/jobs';
@@ -43,7 +44,7 @@ test('describes every route, and each with an example of what is sent and what c
   );
   const served = app.routes.filter(({ method, path }) => method !== 'ALL' && path !== '/openapi.json');
   // A route is listed once for each of its validators.
-  const paths = served.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);
+  const paths = served.map(({ method, path }) => `${method} ${path.replaceAll(/\/:(\w+)/g, '/{$1}')}`);
   expect(described.sort()).toEqual([...new Set(paths)].sort());
   for (const methods of Object.values(document.paths)) {
     for (const { requestBody, responses } of Object.values(methods)) {
@@ -83,6 +84,7 @@ test.each([
   ['fileUpload', fileUploadSchema],
   ['trainingRequest', trainingRequestSchema],
   ['training', trainingRecordSchema],
+  ['trainingCheck', trainingCheckSchema],
   ['lora', loraRecordSchema],
   ['loraDownload', loraViewSchema],
   ['model', modelSchema],

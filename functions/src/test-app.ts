@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type FileUpload, fileUploadSchema, keys, type LoraRecord, type Model, newId, putRecord } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
 import { memoryQueue } from '@loraloom/jobs/queue/memory';
@@ -7,6 +8,12 @@ import { createApp } from './app.ts';
 export const pepper = 'a pepper of at least thirty-two characters';
 /** SHA-256 of the bytes 1, 2, 3 (sha256sum). */
 export const sha256 = '039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81';
+
+/** All that is read of a picture before it is decoded: a PNG's signature, 128 × 128 pixels, and its end. */
+export const picture = new Uint8Array(
+  Buffer.from('89504e470d0a1a0a' + '0000000d49484452000000800000008008020000004c5cf69c' + '0000000049454e44ae426082', 'hex'),
+);
+export const pictureDigest = createHash('sha256').update(picture).digest('hex');
 
 export const model: Model = {
   name: 'emoji',
@@ -75,16 +82,16 @@ export async function testApp() {
     });
   }
 
-  /** Announces the file of bytes 1, 2, 3. */
+  /** Announces the picture. */
   async function announce(key = alpha): Promise<FileUpload> {
-    const request = { name: 'a.png', content_type: 'image/png', size_bytes: 3, sha256 };
+    const request = { name: 'a.png', content_type: 'image/png', size_bytes: picture.length, sha256: pictureDigest };
     return fileUploadSchema.parse(await (await call('POST', '/v1/files', request, key)).json());
   }
 
   async function upload(key = alpha): Promise<string> {
     const file = await announce(key);
     const { method, url, headers } = file.upload;
-    await bucket.fetch(url, { method, headers, body: new Uint8Array([1, 2, 3]) });
+    await bucket.fetch(url, { method, headers, body: picture });
     return file.id;
   }
 

@@ -1,4 +1,4 @@
-import { readTrainingFile, type TrainingFile } from '@loraloom/jobs';
+import { readTrainingFile, type TrainingFile } from '@loraloom/jobs/training-file';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 

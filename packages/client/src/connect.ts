@@ -6,6 +6,7 @@ import type {
   LoraRecord,
   LoraView,
   Model,
+  TrainingCheck,
   TrainingRecord,
   TrainingRequestInput,
 } from '@loraloom/jobs';
@@ -152,6 +153,9 @@ export function connect({ url, apiKey, fetch = globalThis.fetch.bind(globalThis)
 
     createTraining: (request: TrainingRequestInput, options: CreateOptions = {}) =>
       create<TrainingRecord>('/v1/trainings', request, options),
+    /** What a training would be, and what its preflight finds; nothing is created. */
+    checkTraining: (request: TrainingRequestInput, options: CallOptions = {}) =>
+      call<TrainingCheck>('POST', '/v1/trainings:check', options, request),
     getTraining,
     listTrainings: (options: PageOptions = {}) => list<TrainingRecord>('/v1/trainings', options),
     cancelTraining: (id: string, options: CallOptions = {}) =>

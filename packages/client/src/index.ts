@@ -5,6 +5,7 @@ export type {
   LoraRecord,
   LoraView,
   Model,
+  TrainingCheck,
   TrainingRecord,
   TrainingRequestInput,
 } from '@loraloom/jobs';

@@ -3,17 +3,23 @@ export type { AwsAccess, AwsCredentials } from './aws.ts';
 export { AwsError } from './aws.ts';
 export type { Bucket, ByteRange, ByteStream, Listing, ObjectInfo, PresignPut, PutOptions, SizedStream } from './bucket/port.ts';
 export { PreconditionFailed } from './bucket/port.ts';
+export { checkTraining, type TrainingCheck, trainingCheckSchema } from './check-training.ts';
 export { type CreateServices, createImage, createTraining } from './create.ts';
+export { type Estimate, estimateSchema, estimateTraining } from './estimate.ts';
 export * from './file.ts';
+export { type Finding, findingSchema } from './finding.ts';
 export { idOfKey } from './idempotency.ts';
 export * from './ids.ts';
 export * from './image.ts';
 export * from './job.ts';
 export * from './keys.ts';
 export { cancelJob, createJob, type JobServices, listJobs, readJob } from './lifecycle.ts';
+export { lookOf } from './look.ts';
 export * from './lora.ts';
 export * from './model.ts';
 export { dispatch, type JobQueues, sweepOutbox } from './outbox.ts';
+export { headBytes, type PictureHeader, readPictureHeader, tailBytes } from './picture-header.ts';
+export { type PictureFacts, preflight, type TrainingFacts } from './preflight.ts';
 export type { Queue, Receive, Received } from './queue/port.ts';
 export {
   BadTransition,
@@ -28,5 +34,4 @@ export {
 export { RequestError, type RequestErrorCode } from './request-error.ts';
 export { heldOut, settleTraining } from './settle-training.ts';
 export * from './training.ts';
-export { aliases, readTrainingFile, type TrainingFile } from './training-file.ts';
 export * from './training-request.ts';

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { AttemptLost, beginAttempt, updateAttempt } from './attempt.ts';
 import { memoryBucket } from './bucket/memory.ts';
@@ -41,8 +42,11 @@ const lora: LoraRecord = {
   sha256: '',
   created_at: '2026-01-01T00:00:00.000Z',
 };
-/** SHA-256 of the bytes 1, 2, 3 (sha256sum). */
-const sha256 = '039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81';
+/** All that is read of a picture before it is decoded: a PNG's signature, 128 × 128 pixels, and its end. */
+const picture = new Uint8Array(
+  Buffer.from('89504e470d0a1a0a' + '0000000d49484452000000800000008008020000004c5cf69c' + '0000000049454e44ae426082', 'hex'),
+);
+const sha256 = createHash('sha256').update(picture).digest('hex');
 
 const fresh = () => {
   const bucket = memoryBucket();
@@ -60,8 +64,8 @@ const imageOf = (request: Partial<ImageRequestInput> = {}) =>
 
 async function uploaded(tenant: string) {
   const { bucket } = services;
-  const file = await createFile(bucket, tenant, { name: 'a.png', content_type: 'image/png', size_bytes: 3, sha256 });
-  await bucket.fetch(file.upload.url, { method: 'PUT', body: new Uint8Array([1, 2, 3]), headers: file.upload.headers });
+  const file = await createFile(bucket, tenant, { name: 'a.png', content_type: 'image/png', size_bytes: picture.length, sha256 });
+  await bucket.fetch(file.upload.url, { method: 'PUT', body: picture, headers: file.upload.headers });
   return file.id;
 }
 

@@ -16,14 +16,14 @@ export interface JobServices {
  * whatever has a record gets into a queue (the sweep in outbox.ts sees to it if this process dies half-way).
  *
  * May be repeated with the same id and request, and then finishes what the first call left undone.
- * @param total steps, for the progress of a job that has not begun
+ * @param job its total steps, for the progress of a job that has not begun, and fields that only its kind has
  * @param report gets the error if the queue could not be reached. The job is accepted all the same: it will be swept.
  * @throws RequestError `id_taken` if the id belongs to another request
  */
 export async function createJob<Request extends object, Record extends JobRecord>(
   { bucket, queues }: JobServices,
   kind: JobKind<Request, Record>,
-  job: { tenant: string; id: string; request: Request; totalSteps: number },
+  job: { tenant: string; id: string; request: Request; totalSteps: number; fields?: Partial<Record> },
   report: (error: unknown) => void,
 ): Promise<Record> {
   const { tenant, id, request } = job;
@@ -48,6 +48,7 @@ export async function createJob<Request extends object, Record extends JobRecord
     error: null,
     request,
     output: null,
+    ...job.fields,
   });
   const created = await createRecord(bucket, keys.jobRecord(kind.folder, tenant, id), record);
   await dispatch(bucket, queues, { kind: kind.name, tenant, id }).catch(report);

@@ -1,3 +1,5 @@
+import type { Finding } from './finding.ts';
+
 export type RequestErrorCode =
   | 'unknown_model'
   | 'unknown_lora'
@@ -9,6 +11,7 @@ export type RequestErrorCode =
   | 'options_conflict'
   | 'too_many_steps'
   | 'bad_settings'
+  | 'preflight_failed'
   | 'id_taken'
   | 'already_finished';
 
@@ -17,11 +20,14 @@ export class RequestError extends Error {
   readonly code: RequestErrorCode;
   /** The path of the field at fault, as `files.3.file_id`. */
   readonly param: string | null;
+  /** With `preflight_failed`: all that was found. */
+  readonly findings: readonly Finding[] | undefined;
 
-  constructor(code: RequestErrorCode, message: string, param: string | null) {
+  constructor(code: RequestErrorCode, message: string, param: string | null, findings?: readonly Finding[]) {
     super(message);
     this.name = 'RequestError';
     this.code = code;
     this.param = param;
+    this.findings = findings;
   }
 }

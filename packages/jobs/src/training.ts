@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { findingSchema } from './finding.ts';
 import { loraIdSchema, trainingIdSchema } from './ids.ts';
 import { type JobKind, jobFields } from './job.ts';
 import { nameSchema } from './keys.ts';
@@ -10,6 +11,7 @@ export const trainingRecordSchema = z
     object: z.literal('training'),
     ...jobFields,
     request: settledTrainingRequestSchema,
+    warnings: z.array(findingSchema).default([]).meta({ description: 'What the preflight found that does not stop a training' }),
     output: z
       .object({
         lora: z.object({ name: nameSchema, lora_id: loraIdSchema, size_bytes: z.int(), sha256: z.string() }),

@@ -1,0 +1,23 @@
+import { createRoute } from '@hono/zod-openapi';
+import { checkTraining, newId, trainingCheckSchema, trainingRequestSchema } from '@loraloom/jobs';
+import { examples } from './examples.ts';
+import { body, errors, json, newRouter } from './router.ts';
+import type { Services } from './services.ts';
+
+const post = createRoute({
+  method: 'post',
+  path: '/v1/trainings:check',
+  summary: 'What a training would be, and what its pictures and captions make one expect; nothing is created',
+  request: body(trainingRequestSchema, examples.trainingRequest),
+  responses: {
+    200: json('Settled request, findings, estimate', trainingCheckSchema, examples.trainingCheck),
+    ...errors(401, 422),
+  },
+});
+
+/** The preflight of trainings alone. */
+export function trainingCheck({ bucket }: Services) {
+  return newRouter().openapi(post, async (c) =>
+    c.json(await checkTraining(bucket, c.var.caller.tenant, c.req.valid('json'), newId('training')), 200),
+  );
+}
