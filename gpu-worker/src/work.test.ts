@@ -206,10 +206,13 @@ it('trains with every option that a request has', async () => {
   expect(styled.output?.images[0]?.sha256).not.toBe(plain.output?.images[0]?.sha256);
 });
 
-it('fails a training on a file that is no picture, once, and says which', async () => {
+it('fails a training on a picture that cannot be decoded, once, and says which', async () => {
   startWorker();
   const good = await upload(new Uint8Array(await picture(3)));
-  const bad = await upload(new TextEncoder().encode('not a picture at all'));
+  const torn = new Uint8Array(await picture(5));
+  // Between its header and its end, which are all that was looked at when the training was asked for.
+  torn.fill(0, 100, torn.length - 100);
+  const bad = await upload(torn);
   const { id } = await askTraining({
     files: [
       { file_id: good, caption: 'a' },
@@ -219,7 +222,7 @@ it('fails a training on a file that is no picture, once, and says which', async 
   expect(await finished.training(id)).toMatchObject({
     status: 'failed',
     attempts: 1,
-    error: { code: 'not_a_picture', param: 'files.1.file_id', message: expect.stringContaining(bad) },
+    error: { code: 'picture_damaged', param: 'files.1.file_id', message: expect.stringContaining(bad) },
   });
 });
 

@@ -28,18 +28,19 @@ export interface Size {
 
 /** Fitted to the measurements in docs/training.md, of a UNet with 4.4 and one with 860 million parameters. */
 const fit = {
-  processBytes: 370e6,
-  bytesPerParameter: 4,
-  bytesPerLatent: 45,
-  secondsPerPicture: 0.02,
-  secondsPerParameterAndLatent: 3e-12,
+  processBytes: 320e6,
+  bytesPerParameter: 13,
+  bytesPerLatent: 47,
+  secondsPerPicture: 0.04,
+  secondsPerParameterAndLatent: 4.4e-12,
 };
 
 /** How much memory and time a training takes, from the number of the model's weights and the pixels of a step. */
 export function estimateTraining(
-  { steps, resolution, batch_size, gradient_accumulation_steps }: TrainingRequest,
+  request: Pick<TrainingRequest, 'steps' | 'resolution' | 'batch_size' | 'gradient_accumulation_steps'>,
   { parameters, latentFactor }: Size,
 ): Estimate {
+  const { steps, resolution, batch_size, gradient_accumulation_steps } = request;
   const latents = (resolution / latentFactor) ** 2;
   const memory =
     fit.processBytes + fit.bytesPerParameter * parameters + fit.bytesPerLatent * Math.sqrt(parameters) * latents * batch_size;

@@ -10,6 +10,7 @@ const request: TrainingFacts['request'] = {
   batch_size: 2,
   gradient_accumulation_steps: 1,
   validation_split: 0,
+  prior_files: [],
 };
 const header = (width: number, height: number, complete = true): PictureHeader => ({ format: 'PNG', width, height, complete });
 const fine: PictureFacts = { name: 'a.png', caption: 'a red apple', sha256: 'a', header: header(600, 512), look: 0n };
@@ -57,10 +58,11 @@ test.each<[string, readonly PictureFacts[], Partial<TrainingFacts['request']>]>(
     [fine, { ...fine, sha256: 'b', look: 0xffff_ffffn, caption: 'pears' }],
     { trigger_word: undefined },
   ],
-  // Four pictures; 20 of 2 each time show each ten times, 9.75 times with a picture held out of five.
+  // Four pictures are two batches, as three are; with as many prior pictures they are four.
   ['warning few_steps', [fine, ...others], { steps: 19 }],
   ['warning many_steps', [fine, ...others], { steps: 2001 }],
-  ['warning few_steps', [fine, ...others], { steps: 14, validation_split: 0.25 }],
+  ['warning few_steps', [fine, ...others], { steps: 19, validation_split: 0.25 }],
+  ['warning few_steps', [fine, ...others], { steps: 39, prior_files: [0] }],
 ])('%s', (finding, pictures, asked) => expect(codes(pictures, asked)).toEqual([finding]));
 
 test.each<[string, Partial<PictureFacts>, Partial<TrainingFacts['request']>?]>([

@@ -1,6 +1,6 @@
 import { type Finding, summarize } from './finding.ts';
 import type { PictureHeader } from './picture-header.ts';
-import { heldOut } from './settle-training.ts';
+import { batchesPerEpoch, heldOut } from './settle-training.ts';
 import type { TrainingRequest } from './training-request.ts';
 
 /** What is known of one picture. What is not known is left out, and nothing is concluded from it. */
@@ -25,7 +25,7 @@ export interface TrainingFacts {
   request: Pick<
     TrainingRequest,
     'resolution' | 'enable_bucket' | 'trigger_word' | 'steps' | 'batch_size' | 'gradient_accumulation_steps' | 'validation_split'
-  >;
+  > & { prior_files: readonly unknown[] };
   pictures: readonly PictureFacts[];
 }
 
@@ -113,8 +113,9 @@ export function preflight({ request, pictures }: TrainingFacts): Finding[] {
     add(code, 'warning', [`${words} ${pictures[first]?.name}, so that it counts twice`, 'leave one of them out'], index);
   }
   for (const [code, severity, judged, index] of captionFindings(request, pictures)) add(code, severity, judged, index);
-  const trained = pictures.length - heldOut({ ...request, files: pictures });
-  const shown = (request.steps * request.batch_size * request.gradient_accumulation_steps) / trained;
+  const counted = { ...request, files: pictures };
+  const trained = pictures.length - heldOut(counted);
+  const shown = (request.steps * request.gradient_accumulation_steps) / batchesPerEpoch(counted);
   const length = `${request.steps} steps show each of ${trained} pictures ${Number(shown.toPrecision(2))} times`;
   add('few_steps', 'warning', shown < shows.least && [`${length}: little will be learnt`, 'train for more steps or epochs']);
   add(

@@ -23,9 +23,11 @@ test('what is left open follows from the rest, and nothing more is needed', () =
 });
 
 test.each([
-  // epochs × pictures / (batch × accumulation), rounded up
-  [{ epochs: 10, batch_size: 4 }, 23, 58],
-  [{ epochs: 1, batch_size: 16 }, 1, 1],
+  // An epoch of 23 is five batches of four and one of three; one of 18 that are trained on and as many prior ones, twelve of three.
+  [{ epochs: 10, batch_size: 4 }, 23, 60],
+  [{ epochs: 10, batch_size: 4, gradient_accumulation_steps: 8 }, 23, 8],
+  [{ epochs: 100, batch_size: 16 }, 1, 100],
+  [{ epochs: 2, batch_size: 3, validation_split: 0.1, prior_files: [{ file_id: newId('file'), caption: '' }] }, 20, 24],
   [{ epochs: 10, batch_size: 2, gradient_accumulation_steps: 5 }, 20, 20],
   [{ epochs: 3, batch_size: 1, validation_split: 0.1 }, 20, 54],
 ])('%j of %i pictures are %i steps', (change, pictures, steps) => {

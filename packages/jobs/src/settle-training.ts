@@ -4,11 +4,11 @@ import type { ParsedTrainingRequest } from './training-request.ts';
 const maxSteps = 100_000;
 const defaultSteps = 400;
 
-/** A request whose pictures may lie anywhere: only how many there are counts here. */
-type Options = Omit<ParsedTrainingRequest, 'files' | 'prior_files'> & {
+/** A request's options. Its pictures may lie anywhere: only how many there are counts here. */
+interface Options extends Omit<ParsedTrainingRequest, 'model' | 'name' | 'files' | 'prior_files' | 'continue_from'> {
   files: readonly unknown[];
   prior_files: readonly unknown[];
-};
+}
 
 /** What a request leaves open once it is settled. */
 interface Settled {
@@ -24,6 +24,15 @@ export const heldOut = ({ files, validation_split }: Pick<Options, 'files' | 'va
   validation_split === 0 ? 0 : Math.max(1, Math.round(validation_split * files.length));
 
 /**
+ * How many batches show each picture once: the last one may be smaller, and as many prior pictures are shown beside the others. With
+ * enable_bucket every size has a last one of its own, which is not counted.
+ */
+export function batchesPerEpoch(request: Pick<Options, 'files' | 'prior_files' | 'validation_split' | 'batch_size'>): number {
+  const trained = request.files.length - heldOut(request);
+  return Math.ceil((trained * (request.prior_files.length > 0 ? 2 : 1)) / request.batch_size);
+}
+
+/**
  * Fills in what follows from the rest of a training's request, the base model's resolution and a seed to fall back on.
  * @throws RequestError `options_conflict`, `too_many_steps`
  */
@@ -31,19 +40,19 @@ export function settleTraining<Request extends Options>(
   request: Request,
   fallback: { resolution: number; seed: number },
 ): Request & Settled {
-  const { files, validation_split, epochs, batch_size, gradient_accumulation_steps, save_steps } = request;
+  const { files, validation_split, epochs, gradient_accumulation_steps, save_steps } = request;
   for (const [clash, param, message] of conflicts(request)) {
     if (clash) throw new RequestError('options_conflict', message, param);
   }
-  const trained = files.length - heldOut(request);
-  if (trained < 1) {
+  if (heldOut(request) >= files.length) {
     const message = `validation_split ${validation_split} leaves none of ${files.length} to train on; want at least 2 pictures`;
     throw new RequestError('options_conflict', message, 'validation_split');
   }
-  const perStep = batch_size * gradient_accumulation_steps;
-  const steps = request.steps ?? (epochs === undefined ? defaultSteps : Math.ceil((epochs * trained) / perStep));
+  const batches = batchesPerEpoch(request);
+  const steps =
+    request.steps ?? (epochs === undefined ? defaultSteps : Math.ceil((epochs * batches) / gradient_accumulation_steps));
   if (steps > maxSteps) {
-    const message = `${epochs} epochs of ${trained} pictures in steps of ${perStep} are ${steps} steps; want at most ${maxSteps}`;
+    const message = `${epochs} epochs of ${batches} batches are ${steps} steps; want at most ${maxSteps}`;
     throw new RequestError('too_many_steps', message, 'epochs');
   }
   return {

@@ -1,0 +1,23 @@
+import type { WriteStream } from 'node:tty';
+import type { Progress } from './train.ts';
+
+/** A line about a training that rewrites itself on a terminal; elsewhere, one for every hundredth of the way. */
+export function progressLine(output: Pick<WriteStream, 'write' | 'isTTY'>): (progress: Progress) => void {
+  let printed = -1;
+  return ({ step, steps, loss, stepsPerSecond, secondsLeft }) => {
+    const rate = stepsPerSecond >= 1 ? `${stepsPerSecond.toFixed(1)} steps/s` : `${(1 / stepsPerSecond).toFixed(1)} s a step`;
+    const line = `step ${step}/${steps}  loss ${loss.toFixed(4)}  ${rate}  ${duration(secondsLeft)} left`;
+    if (output.isTTY) return void output.write(`\r${line}\u001b[K`);
+    const part = Math.floor((100 * step) / steps);
+    if (part > printed) output.write(`${line}\n`);
+    printed = part;
+  };
+}
+
+/** As `1 h 05 min`, `2 min 08 s` or `45 s`. */
+export function duration(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  const two = (n: number) => `${n}`.padStart(2, '0');
+  if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+  return whole >= 60 ? `${Math.floor(whole / 60)} min ${two(whole % 60)} s` : `${whole} s`;
+}

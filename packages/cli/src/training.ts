@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import type { Pipeline } from '@loraloom/engine';
+import { settleTraining } from '@loraloom/jobs';
+import type { TrainingFile } from '@loraloom/jobs/training-file';
+import { openBase } from './base.ts';
+import { type CaptionedFile, readPictures } from './pictures.ts';
+import { readSettings } from './settings.ts';
+
+/** A training of this machine's files, with the defaults filled in. */
+export interface LocalTraining {
+  request: ReturnType<typeof settle>;
+  /** Name of kohya's file. */
+  name: string;
+  outputFolder: string;
+  pipeline: Pipeline;
+  /** Settings that have no meaning here. */
+  ignored: string[];
+}
+
+/** Reads a settings file and what it names. @throws UserError, RequestError, InputError */
+export async function openTraining(path: string): Promise<LocalTraining> {
+  const { file, ignored } = await readSettings(path);
+  const { caption_extension: captionExtension, metadata_path: metadataPath } = file;
+  const files = await readPictures(file.train_data_dir, { metadataPath, captionExtension });
+  const prior_files = file.reg_data_dir === undefined ? [] : await readPictures(file.reg_data_dir, { captionExtension });
+  const pipeline = await openBase(file.base_model);
+  const { output_dir: outputFolder, output_name: name = basename(outputFolder) } = file;
+  return { request: settle(file, files, prior_files, pipeline), name, outputFolder, pipeline, ignored };
+}
+
+function settle(file: TrainingFile, files: CaptionedFile[], prior_files: CaptionedFile[], { resolution }: Pipeline) {
+  // Drawn from the settings, so that the same file trains the same LoRA, also when it goes on after a crash.
+  const seed = createHash('sha256').update(JSON.stringify(file)).digest().readUInt32LE();
+  return settleTraining({ ...file, files, prior_files }, { resolution, seed });
+}
