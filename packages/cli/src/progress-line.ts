@@ -4,9 +4,13 @@ import type { Progress } from './train.ts';
 /** A line about a training that rewrites itself on a terminal; elsewhere, one for every hundredth of the way. */
 export function progressLine(output: Pick<WriteStream, 'write' | 'isTTY'>): (progress: Progress) => void {
   let printed = -1;
-  return ({ step, steps, loss, stepsPerSecond, secondsLeft }) => {
-    const rate = stepsPerSecond >= 1 ? `${stepsPerSecond.toFixed(1)} steps/s` : `${(1 / stepsPerSecond).toFixed(1)} s a step`;
-    const line = `step ${step}/${steps}  loss ${loss.toFixed(4)}  ${rate}  ${duration(secondsLeft)} left`;
+  return ({ step, steps, loss, stepsPerSecond: rate }) => {
+    const speed = rate && (rate >= 1 ? `${rate.toFixed(1)} steps/s` : `${(1 / rate).toFixed(1)} s a step`);
+    const line = [
+      `step ${step}/${steps}`,
+      `loss ${loss.toFixed(4)}`,
+      ...(rate ? [speed, `${duration((steps - step) / rate)} left`] : []),
+    ].join('  ');
     if (output.isTTY) return void output.write(`\r${line}\u001b[K`);
     const part = Math.floor((100 * step) / steps);
     if (part > printed) output.write(`${line}\n`);

@@ -22,8 +22,8 @@ export interface Progress {
   steps: number;
   /** Smoothed: that of one step says more about its timesteps than about the LoRA. */
   loss: number;
-  stepsPerSecond: number;
-  secondsLeft: number;
+  /** Unknown at the first step, before which the pictures were encoded. */
+  stepsPerSecond: number | undefined;
 }
 
 /** Where nothing was asked for: what suits rank 8 on small sets; Lion's steps are longer, Prodigy multiplies it by its own. */
@@ -70,8 +70,7 @@ export async function* train(
     return path;
   };
   const run = trainLora(pipeline, training, signal);
-  const begun = performance.now();
-  let first: number | undefined;
+  let first: { step: number; at: number } | undefined;
   let loss: number | undefined;
   let save: (() => Promise<void>) | undefined;
   try {
@@ -80,14 +79,14 @@ export async function* train(
       const { step, steps, loss: own, lora } = next.value;
       const bytes = next.value.checkpoint;
       save = () => replaceFile(checkpoint, bytes());
-      first ??= step - 1;
+      first ??= { step, at: performance.now() };
       loss = loss === undefined ? own : 0.95 * loss + 0.05 * own;
       if (step % request.save_steps === 0 && step < steps) {
         await write(`${name}-step${`${step}`.padStart(8, '0')}`, lora());
         await save();
       }
-      const stepsPerSecond = ((step - first) * 1000) / (performance.now() - begun);
-      yield { step, steps, loss, stepsPerSecond, secondsLeft: (steps - step) / stepsPerSecond };
+      const timed = step - first.step;
+      yield { step, steps, loss, stepsPerSecond: timed > 0 ? (timed * 1000) / (performance.now() - first.at) : undefined };
     }
     const diffusers = join(folder, 'pytorch_lora_weights.safetensors');
     await writeDiffusers(diffusers, next.value);
