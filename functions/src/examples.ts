@@ -85,6 +85,7 @@ const training: TrainingRecord = {
     prior_loss_weight: 1,
     optimizer: 'adamw',
     weight_decay: 0.01,
+    learning_rate: 0.001,
     lr_scheduler: 'constant',
     lr_warmup_steps: 0,
     lr_scheduler_num_cycles: 1,

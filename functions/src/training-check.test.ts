@@ -75,9 +75,9 @@ test('a check settles the request and estimates, and creates nothing', async () 
   const answer = await call('POST', '/v1/trainings:check', requestOf(ids, { epochs: 100, batch_size: 2 }));
   expect(answer.status).toBe(200);
   const { request, findings, estimate } = trainingCheckSchema.parse(await answer.json());
-  expect(request).toMatchObject({ steps: 150, resolution: 128, alpha: 8 });
+  expect(request).toMatchObject({ steps: 200, resolution: 128, alpha: 8 });
   expect(findings.map(({ code, severity }) => `${severity} ${code}`)).toEqual(['error not_a_picture', 'warning picture_cropped']);
-  expect(estimate.steps).toBe(150);
+  expect(estimate.steps).toBe(200);
   expect((await bucket.list('tenants/alpha/trainings/')).keys).toEqual(keysBefore);
   expect(queues.trainings.size()).toBe(0);
   const refused = await call('POST', '/v1/trainings:check', requestOf(ids, { model: 'none' }));

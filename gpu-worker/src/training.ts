@@ -22,9 +22,6 @@ import type { Services } from './services.ts';
 /** Seconds between two checkpoints: what a crash costs at most. */
 const checkpointSeconds = 20;
 
-/** Where nothing was asked for: what suits rank 8 on small sets; Lion's steps are longer, Prodigy multiplies it by its own. */
-const defaultLearningRates = { adamw: 1e-3, lion: 1e-4, prodigy: 1 };
-
 /** Trains a LoRA, going on from its checkpoint where an earlier attempt left one. */
 export function trainingHandler(services: Services, models: Models) {
   return (job: { tenant: string; id: string }, stop: AbortSignal) =>
@@ -41,7 +38,7 @@ async function train({ bucket, log }: Services, models: Models, { tenant, record
     examples,
     rank: request.rank,
     alpha: request.alpha,
-    learningRate: request.learning_rate ?? defaultLearningRates[request.optimizer],
+    learningRate: request.learning_rate,
     optimizer: request.optimizer,
     steps: request.steps,
     batchSize: request.batch_size,
@@ -130,7 +127,7 @@ async function publish(
   const bytes = await encode(lora, {
     ss_base_model_version: family.baseModelVersion,
     ss_output_name: request.name,
-    ss_learning_rate: String(request.learning_rate ?? defaultLearningRates[request.optimizer]),
+    ss_learning_rate: String(request.learning_rate),
     ss_optimizer: request.optimizer,
     ss_lr_scheduler: request.lr_scheduler,
     ss_lr_warmup_steps: String(request.lr_warmup_steps),

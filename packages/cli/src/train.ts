@@ -26,9 +26,6 @@ export interface Progress {
   stepsPerSecond: number | undefined;
 }
 
-/** Where nothing was asked for: what suits rank 8 on small sets; Lion's steps are longer, Prodigy multiplies it by its own. */
-const defaultLearningRates = { adamw: 1e-3, lion: 1e-4, prodigy: 1 };
-
 /**
  * Trains a LoRA on this machine: `<name>.safetensors` as kohya's trainer names things, pytorch_lora_weights.safetensors as diffusers
  * does, and every `save_steps` a checkpoint to go on from beside a LoRA as it then was. When `signal` aborts, a checkpoint is
@@ -48,7 +45,7 @@ export async function* train(
     examples: await examplesOf(request.files, request, signal),
     rank: request.rank,
     alpha: request.alpha,
-    learningRate: request.learning_rate ?? defaultLearningRates[request.optimizer],
+    learningRate: request.learning_rate,
     optimizer: request.optimizer,
     steps: request.steps,
     batchSize: request.batch_size,
@@ -121,7 +118,7 @@ const metadataOf = ({
 }: Pick<LocalTraining, 'request' | 'name' | 'pipeline'>): Record<string, string> => ({
   ss_base_model_version: pipeline.model.family.baseModelVersion,
   ss_output_name: name,
-  ss_learning_rate: String(request.learning_rate ?? defaultLearningRates[request.optimizer]),
+  ss_learning_rate: String(request.learning_rate),
   ss_optimizer: request.optimizer,
   ss_lr_scheduler: request.lr_scheduler,
   ss_max_train_steps: String(request.steps),

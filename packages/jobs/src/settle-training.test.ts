@@ -16,7 +16,15 @@ const settle = (change: Partial<TrainingRequestInput>, pictures?: number) =>
 
 test('what is left open follows from the rest, and nothing more is needed', () => {
   const settled = settle({ rank: 16 });
-  expect(settled).toMatchObject({ alpha: 16, seed: 9, resolution: 512, steps: 400, save_steps: 100, sample_every_n_steps: 100 });
+  expect(settled).toMatchObject({
+    alpha: 16,
+    learning_rate: 1e-3,
+    seed: 9,
+    resolution: 512,
+    steps: 400,
+    save_steps: 100,
+    sample_every_n_steps: 100,
+  });
   expect(settledTrainingRequestSchema.parse(settled)).toEqual(settled);
   const chosen = { alpha: 1, seed: 0, resolution: 64, steps: 3, save_steps: 2, sample_every_n_steps: 7 };
   expect(settle(chosen)).toMatchObject(chosen);

@@ -17,10 +17,12 @@ const optionsSchema = trainingRequestSchema.omit({
   continue_from: true,
 });
 
-const settingsSchema = z.strictObject({
-  train_data_dir: path.meta({ description: 'folder of the pictures' }),
-  metadata_path: path.optional().meta({ description: 'CSV: file name, caption. Default: <name>.txt beside each picture' }),
-  caption_extension: z.string().min(1).default('.txt').meta({ description: 'Ending of the captions beside the pictures' }),
+export const settingsSchema = z.strictObject({
+  train_data_dir: path.meta({ description: 'folder of pictures' }),
+  metadata_path: path.optional().meta({
+    description: 'CSV of file names and captions; default: metadata.csv in that folder, then the files beside the pictures',
+  }),
+  caption_extension: z.string().min(1).default('.txt').meta({ description: 'Ending of captions in files beside the pictures' }),
   reg_data_dir: path.optional().meta({ description: 'Folder of prior-preservation pictures, with captions as above' }),
   base_model: path.meta({ description: 'base: a single .safetensors file, a diffusers folder, or a registered model’s name' }),
   network_weights: path.optional().meta({ description: 'A LoRA file to train on from' }),

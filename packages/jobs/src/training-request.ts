@@ -26,13 +26,13 @@ export const trainingRequestSchema = z
     files: z.array(pictureSchema).min(1).max(1000),
     trigger_word: z.string().min(1).max(100).optional().meta({ description: 'Put before every caption' }),
 
-    rank: z.int().min(1).max(128).default(8),
+    rank: z.int().min(1).max(128).default(8).meta({ description: 'How much the LoRA can learn, and how large its file is' }),
     alpha: z.number().positive().max(1024).optional().meta({ description: 'Scale of the LoRA is alpha / rank; default: rank' }),
     targets: z
       .enum(['attention', 'attention+ff', 'attention+ff+conv'])
       .default('attention')
       .meta({ description: 'The attention layers, all linear layers of the transformers, or convolutions as well' }),
-    train_text_encoder: z.boolean().default(false),
+    train_text_encoder: z.boolean().default(false).meta({ description: 'The text encoder is adapted as well' }),
     continue_from: continueFromSchema.optional().meta({ description: 'Trains on from these weights; default: from new ones' }),
 
     steps: z
@@ -47,7 +47,7 @@ export const trainingRequestSchema = z
       .max(1000)
       .optional()
       .meta({ description: 'Instead of steps: how often every picture is shown. The record says how many steps that is' }),
-    batch_size: z.int().min(1).max(16).default(4),
+    batch_size: z.int().min(1).max(16).default(4).meta({ description: 'Pictures at a time' }),
     gradient_accumulation_steps: z
       .int()
       .min(1)
@@ -91,18 +91,24 @@ export const trainingRequestSchema = z
       .max(1000)
       .default([])
       .meta({ description: 'Pictures of the class at large that the model should go on drawing as before (prior preservation)' }),
-    prior_loss_weight: z.number().min(0).max(10).default(1),
+    prior_loss_weight: z
+      .number()
+      .min(0)
+      .max(10)
+      .default(1)
+      .meta({ description: 'What a prior picture counts beside one of the others' }),
 
     optimizer: z
       .enum(['adamw', 'lion', 'prodigy'])
       .default('adamw')
       .meta({ description: 'prodigy finds the learning rate by itself' }),
-    weight_decay: z.number().min(0).max(1).default(0.01),
-    learning_rate: rate.optional().meta({ description: 'Default: the worker’s choice for the optimizer' }),
+    weight_decay: z.number().min(0).max(1).default(0.01).meta({ description: 'Pulls the weights towards zero' }),
+    learning_rate: rate.optional().meta({ description: 'Default: 0.001 with adamw, 0.0001 with lion, 1 with prodigy' }),
     text_encoder_lr: rate.optional().meta({ description: 'With train_text_encoder; default: learning_rate' }),
     lr_scheduler: z
       .enum(['constant', 'constant_with_warmup', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial'])
-      .default('constant'),
+      .default('constant')
+      .meta({ description: 'How the learning rate goes on until the last step' }),
     lr_warmup_steps: z.int().min(0).max(100_000).default(0).meta({ description: 'With any lr_scheduler but constant' }),
     lr_scheduler_num_cycles: z.int().min(1).max(100).default(1).meta({ description: 'With lr_scheduler cosine_with_restarts' }),
     max_grad_norm: z
@@ -117,7 +123,12 @@ export const trainingRequestSchema = z
       .max(100)
       .optional()
       .meta({ description: 'Min-SNR weighting, 5 is usual; default: none' }),
-    noise_offset: z.number().min(0).max(1).default(0),
+    noise_offset: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .meta({ description: 'Lets pictures become dark or bright as a whole; 0.05 to 0.1 is usual' }),
     ema_decay: z
       .number()
       .min(0)
@@ -155,6 +166,6 @@ export type TrainingRequestInput = z.input<typeof trainingRequestSchema>;
 
 /** The request in the record: what was asked with the defaults filled in. */
 export const settledTrainingRequestSchema = trainingRequestSchema
-  .required({ alpha: true, seed: true, steps: true, resolution: true, sample_every_n_steps: true })
+  .required({ alpha: true, learning_rate: true, seed: true, steps: true, resolution: true, sample_every_n_steps: true })
   .meta({ id: 'SettledTrainingRequest' });
 export type TrainingRequest = z.infer<typeof settledTrainingRequestSchema>;
