@@ -81,14 +81,19 @@ const digests = async (output: string) =>
   );
 
 test('a training writes both files and its checkpoints; killed and resumed, the same bytes', { timeout: 240_000 }, async () => {
-  const whole = await settings('whole');
+  const prompts = join(folder, 'prompts.txt');
+  await writeFile(prompts, '# two\nstripes --n bad --w 512\n\ndots\n');
+  const whole = await settings('whole', { sample_prompts: prompts, sample_every_n_steps: 8 });
   const trained = await run('train', '--config', whole.path);
   expect(trained).toMatchObject({ code: 0, out: expect.stringMatching(/step 12\/12 {2}loss \d\.\d{4} {2}.* left\n/) });
   expect((await readdir(whole.output)).toSorted()).toEqual([
     'pytorch_lora_weights.safetensors',
+    'samples',
     ...['02', '04', '06', '08', '10'].map((step) => `stripes-step000000${step}.safetensors`),
     'stripes.safetensors',
   ]);
+  const samples = (await readdir(join(whole.output, 'samples'))).toSorted();
+  expect(samples).toEqual(['08', '12'].flatMap((step) => [0, 1].map((i) => `step000000${step}-${i}.png`)));
   const [kohya, diffusers] = [
     await readLora(join(whole.output, 'stripes.safetensors')),
     await readLora(join(whole.output, 'pytorch_lora_weights.safetensors')),

@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   decodePicture,
   type Example,
@@ -14,6 +13,8 @@ import {
 } from '@loraloom/engine';
 import { UserError } from './error.ts';
 import type { CaptionedFile } from './pictures.ts';
+import { replaceFile } from './replace-file.ts';
+import { openSamples } from './samples.ts';
 import type { LocalTraining } from './training.ts';
 
 /** How far a training has come. */
@@ -28,14 +29,15 @@ export interface Progress {
 
 /**
  * Trains a LoRA on this machine: `<name>.safetensors` as kohya's trainer names things, pytorch_lora_weights.safetensors as diffusers
- * does, and every `save_steps` a checkpoint to go on from beside a LoRA as it then was. When `signal` aborts, a checkpoint is
+ * does, every `save_steps` a checkpoint to go on from beside a LoRA as it then was, and sample pictures. When `signal` aborts, a checkpoint is
  * written before the error goes on.
  * @param resume goes on from the checkpoint that is there, if one is; without it, that there is one is an error
  */
 export async function* train(
-  { request, name, outputFolder: folder, pipeline }: LocalTraining,
+  local: LocalTraining,
   { resume, signal }: { resume: boolean; signal: AbortSignal },
 ): AsyncGenerator<Progress, string[]> {
+  const { request, name, outputFolder: folder, pipeline } = local;
   const checkpoint = join(folder, 'checkpoint.safetensors');
   await mkdir(folder, { recursive: true });
   const kept = existsSync(checkpoint) ? new Uint8Array(await readFile(checkpoint)) : undefined;
@@ -66,6 +68,7 @@ export async function* train(
     await writeKohya(path, lora, metadata);
     return path;
   };
+  const samples = openSamples(local);
   const run = trainLora(pipeline, training, signal);
   let first: { step: number; at: number } | undefined;
   let loss: number | undefined;
@@ -82,6 +85,7 @@ export async function* train(
         await write(`${name}-step${`${step}`.padStart(8, '0')}`, lora());
         await save();
       }
+      if (samples.due(step, steps)) await samples.draw(step, lora(), signal);
       const timed = step - first.step;
       yield { step, steps, loss, stepsPerSecond: timed > 0 ? (timed * 1000) / (performance.now() - first.at) : undefined };
     }
@@ -131,18 +135,3 @@ const metadataOf = ({
   'modelspec.prediction_type': pipeline.schedule.predictionType,
   ...(request.trigger_word ? { 'modelspec.trigger_phrase': request.trigger_word } : {}),
 });
-
-/** Writes a file in one piece, so that a crash leaves the old one or the new one. */
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  const file = await open(temporary, 'wx');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  const folder = await open(dirname(path));
-  await folder.sync().finally(() => folder.close());
-}
