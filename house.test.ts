@@ -19,7 +19,7 @@ const house: Record<string, { folder: string; may: string[]; types?: string[] }>
 };
 
 /** The engine's floors, lowest first: nothing may reach a higher one, directly or through others. */
-const floors = ['graph/', 'layers.', 'models/', 'families/', /^(lora|adapters|texts|image|denoise|draw|train|generate)\./];
+const floors = ['graph/', 'layers.', 'models/', 'families/', /^(lora|adapters|texts|image|denoise|train|generate)[./]/];
 
 /** What lies outside, and the one file that knows it. */
 const outsideWorlds = { 'onnxruntime-node': 'packages/engine/src/graph/compile.ts', sharp: 'packages/engine/src/pixels.ts' };

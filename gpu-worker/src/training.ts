@@ -106,7 +106,7 @@ async function readExamples(
   for (const [i, { file_id, caption }] of files.entries()) {
     signal.throwIfAborted();
     const param = `files.${i}.file_id`;
-    const picture = await readPicture(bucket, tenant, file_id, param, resolution, resolution);
+    const picture = () => readPicture(bucket, tenant, file_id, param, resolution, resolution);
     examples.push({ picture, caption: trigger_word ? `${trigger_word}, ${caption}` : caption });
   }
   return examples;

@@ -8,7 +8,7 @@ import { type Conditions, inputsOf, stack } from '../src/families/conditions.ts'
 import { loraFrom } from '../src/files/lora.ts';
 import { type Lora, openBatch, openPipeline, type Pipeline, readLora, resultOf, version, writeKohya } from '../src/index.ts';
 import type { WeightedLora } from '../src/lora.ts';
-import { loraObjective } from '../src/train.ts';
+import { loraObjective } from '../src/train/objective.ts';
 import { measure, show } from './measure.ts';
 import { writeRandomModel } from './random-model.ts';
 

@@ -11,7 +11,7 @@ import { packLoras, type WeightedLora } from './lora.ts';
 import { adamW, adamWState } from './optimizers/adamw.ts';
 import type { SamplerName } from './samplers/index.ts';
 import { addNoise } from './samplers/schedule.ts';
-import { loraObjective } from './train.ts';
+import { loraObjective } from './train/objective.ts';
 
 /*
  * The whole engine against what diffusers, transformers and PEFT compute on PyTorch from the same tiny pipeline (fixtures/README.md).
@@ -147,7 +147,6 @@ describe('against PyTorch', () => {
     const { trained, evaluate, close } = await loraObjective(pipeline, {
       rank: 4,
       alpha: 4,
-      batchSize: 2,
       seed: 0,
       targets: 'attention',
       trainTextEncoder: false,

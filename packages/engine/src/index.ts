@@ -18,5 +18,7 @@ export { type Random, randomFrom } from './random.ts';
 export { addNoise, openSchedule, type Schedule, snr, target } from './samplers/schedule.ts';
 export { type Shape, textShapes, unetShapes, vaeShapes } from './shapes.ts';
 export { openTokenizer, type Tokenizer } from './tokenizer.ts';
-export { type Example, type Training, type TrainingStep, trainLora } from './train.ts';
+export { type StepMemory, stepMemory } from './train/memory.ts';
+export { type TrainingStep, trainLora } from './train/train.ts';
+export type { Example, Training } from './train/training.ts';
 export { version } from './version.ts';

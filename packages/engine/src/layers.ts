@@ -74,7 +74,7 @@ export const quickGelu = (x: Tensor): Tensor => x.mul(x.mul(1.702).sigmoid());
  * @param mask added to the scores, `[tokens, tokens]`
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, heads: number, mask?: Tensor): Tensor {
-  if (q.graph.fused && !mask) return q.multiHeadAttention(k, v, heads);
+  if (q.graph.purpose === 'fused' && !mask) return q.multiHeadAttention(k, v, heads);
   const width = q.size(-1) / heads;
   const split = (x: Tensor) => x.reshape([0, 0, heads, width]).transpose([0, 2, 1, 3]);
   const scores = split(q.mul(width ** -0.5)).matmul(split(k).transposed());

@@ -45,8 +45,15 @@ export const parameterInputs = (graph: Graph, { layout }: Parameters): Map<strin
 
 /** A loss and its gradients as a function of inputs and parameters. */
 export interface Objective {
-  /** @returns the mean loss over the batch, the gradients laid out as the parameters, and what else was asked for */
-  evaluate(parameters: Parameters, inputs: Readonly<Record<string, Numbers>>): Promise<{ loss: number; gradients: Float32Array }>;
+  /**
+   * @param lossScale what the gradients are multiplied by, with float16
+   * @returns the mean loss over the batch, and the gradients laid out as the parameters
+   */
+  evaluate(
+    parameters: Parameters,
+    inputs: Readonly<Record<string, Numbers>>,
+    lossScale?: number,
+  ): Promise<{ loss: number; gradients: Float32Array }>;
   close(): Promise<void>;
 }
 
@@ -54,14 +61,19 @@ export interface Objective {
 export async function objective(
   loss: Tensor,
   inputs: ReadonlyMap<string, Tensor>,
-  options: CompileOptions = {},
+  { recompute = false, ...options }: CompileOptions & { recompute?: boolean } = {},
 ): Promise<Objective> {
   const names = [...inputs.keys()];
-  const gradients = gradient(loss, [...inputs.values()]);
+  const scaled = options.precision === 'float16';
+  const gradients = gradient(loss, [...inputs.values()], {
+    recompute,
+    ...(scaled ? { scale: loss.graph.input('loss_scale', [1]) } : {}),
+  });
   const program = await compile<string>({ loss, ...Object.fromEntries(gradients.map((g, i) => [`d ${names[i]}`, g])) }, options);
   return {
-    async evaluate(current, batch) {
-      const results = await program.run({ ...views(current), ...batch });
+    async evaluate(current, batch, lossScale = 1) {
+      const scale = scaled ? { loss_scale: { data: Float32Array.of(lossScale), dims: [1] } } : {};
+      const results = await program.run({ ...views(current), ...batch, ...scale });
       const all = new Float32Array(current.values.length);
       for (const { name, begin } of current.layout) {
         const g = results[`d ${name}`];

@@ -103,10 +103,12 @@ export async function denoiserObjective(
   return objective(weightedError(prediction), inputs);
 }
 
-/** Mean over the batch of `weight` times the mean squared error to `target`; both become graph inputs. */
+/** Mean over the batch of `weight` times the mean squared error to `target`, in float32; both become graph inputs. */
 export function weightedError(prediction: Tensor): Tensor {
-  const { graph, sizes } = prediction;
-  const error = prediction.sub(graph.input('target', sizes));
-  const weight = graph.input('weight', [prediction.size(0)]);
-  return error.mul(error).mean([1, 2, 3], false).mul(weight).mean([0], false);
+  const { graph, dims } = prediction;
+  return graph.precisely(() => {
+    const error = prediction.sub(graph.input('target', dims));
+    const weight = graph.input('weight', [prediction.dims[0] ?? null]);
+    return error.mul(error).mean([1, 2, 3], false).mul(weight).mean([0], false);
+  });
 }

@@ -5,7 +5,7 @@ import { readLora } from '../src/files/index.ts';
 import { readTensors } from '../src/files/safetensors.ts';
 import { packLoras } from '../src/lora.ts';
 import { addNoise } from '../src/samplers/schedule.ts';
-import { loraObjective } from '../src/train.ts';
+import { loraObjective } from '../src/train/objective.ts';
 
 /*
  * Prints how far the WebGPU provider is from the golden numbers: ‖got − want‖ / ‖want‖ of each, as JSON. A program of its own,
@@ -71,7 +71,6 @@ compare('vae.decoded', (await (await programs.decoder()).run({ latents: golden('
 const { trained, evaluate, close } = await loraObjective(pipeline, {
   rank: 4,
   alpha: 4,
-  batchSize: 2,
   seed: 0,
   targets: 'attention',
   trainTextEncoder: false,

@@ -71,7 +71,7 @@ export async function openPipeline(path: string, options: CompileOptions = {}): 
   const model = await (file ? readSingleFile(file) : readFolder(path));
   const { provider = 'cpu', precision = provider === 'cuda' ? 'float16' : 'float32' } = options;
   // onnxruntime 1.30's attention for WebGPU gives other numbers than its CPU's: 0.1 off, under SwiftShader at least.
-  const fused = provider !== 'webgpu';
+  const purpose = provider === 'webgpu' ? 'plain' : 'fused';
   const latentFactor = 2 ** (model.vae.block_out_channels.length - 1);
   const open = ({ tokenizerFolder }: OpenTower) => openTokenizer(tokenizerFolder);
   const [first, ...others] = model.towers;
@@ -97,30 +97,30 @@ export async function openPipeline(path: string, options: CompileOptions = {}): 
     tokenizers: [await open(first), ...(await Promise.all(others.map(open)))],
     programs: {
       text: once(async () => {
-        const graph = new Graph(fused);
+        const graph = new Graph(purpose);
         const weights = adapt(await weightsOf(model, 'text', graph), 'text', graph, perPicture);
         const features = buildText(model, weights, graphInputs(model, graph, 'tokens', null));
         return { ...(await compile(features, { ...options, precision })), layers: weights.adapted };
       }),
-      unet: once(() => compileUnet(model, new Graph(fused), { ...options, precision }, targets.unet)),
+      unet: once(() => compileUnet(model, new Graph(purpose), { ...options, precision }, targets.unet)),
       unetWithConvolutions: once(() =>
         compileUnet(
           model,
-          new Graph(fused),
+          new Graph(purpose),
           { ...options, precision },
           new RegExp(`${targets.unet.source}|${targets.unetConvolutions.source}`),
         ),
       ),
       // The autoencoders of XL overflow in float16, and a picture passes them only once.
       encoder: once(async () => {
-        const graph = new Graph(fused);
+        const graph = new Graph(purpose);
         return compile(
           buildEncoder(model, await weightsOf(model, 'vae', graph), graph.input('pictures', [null, 3, null, null])),
           { ...options, precision: 'float32' },
         );
       }),
       decoder: once(async () => {
-        const graph = new Graph(fused);
+        const graph = new Graph(purpose);
         return compile(
           { pictures: buildDecoder(model, await weightsOf(model, 'vae', graph), graph.input('latents', [null, 4, null, null])) },
           { ...options, precision: 'float32' },

@@ -6,7 +6,7 @@ import { writeTinySdxl } from '../../test/sdxl-tiny.ts';
 import { begin, finished, latentsOf, type PictureRequest, step } from '../denoise.ts';
 import type { Lora } from '../files/lora.ts';
 import { openBatch, resultOf } from '../generate.ts';
-import { trainLora } from '../train.ts';
+import { trainLora } from '../train/train.ts';
 import { openPipeline, type Pipeline } from './pipeline.ts';
 
 let folder: string;
@@ -18,7 +18,7 @@ beforeAll(async () => {
   pipeline = await openPipeline(folder);
   const picture = { width: 64, height: 64, data: Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => (i % 48) * 5) };
   const run = trainLora(pipeline, {
-    examples: [{ picture, caption: 'stripes' }],
+    examples: [{ picture: async () => picture, caption: 'stripes' }],
     rank: 2,
     alpha: 2,
     learningRate: 1e-2,

@@ -6,7 +6,7 @@ import { expectedPrediction } from '../../test/sdxl-expected.ts';
 import * as tiny from '../../test/sdxl-tiny.ts';
 import { loraFrom } from '../files/lora.ts';
 import { randomFrom } from '../random.ts';
-import { loraObjective, modulesOf } from '../train.ts';
+import { loraObjective, modulesOf } from '../train/objective.ts';
 import { framing, tokens } from './conditions.ts';
 import { openPipeline, type Pipeline } from './pipeline.ts';
 
@@ -27,7 +27,6 @@ describe('training', () => {
     const { trained, evaluate, close } = await loraObjective(small, {
       rank: 2,
       alpha: 1,
-      batchSize: 1,
       seed: 3,
       targets: 'attention+ff',
       trainTextEncoder: true,

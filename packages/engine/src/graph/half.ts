@@ -1,12 +1,10 @@
 import { needed } from './onnx.ts';
 import { Graph, type Node, type Tensor } from './tensor.ts';
 
-/** Operators that compute in float32 whatever the rest does: normalization sums squares, which float16 overflows at 256. */
-const wide: ReadonlySet<string> = new Set(['InstanceNormalization', 'Sin', 'Cos']);
-
 /**
  * The same computation in float16, its inputs and outputs in float32 as before. Weights that are float16 in their files are taken
- * as they are. What leads to sines and cosines, the angles up to 1000 of times, stays in float32 with them.
+ * as they are. In float32 stay normalizations of pictures, which sum squares, where float16 overflows at 256, and sines and cosines
+ * with the angles that lead to them, the times up to 1000.
  */
 export function inHalf<Name extends string>(outputs: Readonly<Record<Name, Tensor>>): Record<Name, Tensor> {
   const graph = new Graph();
@@ -32,7 +30,7 @@ export function inHalf<Name extends string>(outputs: Readonly<Record<Name, Tenso
     const dtype = precise.has(node) ? 'float32' : 'float16';
     const [source] = inputs;
     const [only] = node.outputs;
-    if (op === 'Cast' && source && only?.dtype === 'float32') {
+    if (op === 'Cast' && source && source.dtype !== 'int64' && only?.dtype === 'float32') {
       // From whatever a weight is stored as straight to what is wanted of it.
       made.set(only, as(source, dtype));
       continue;
@@ -55,15 +53,15 @@ export function inHalf<Name extends string>(outputs: Readonly<Record<Name, Tenso
   return Object.fromEntries(named) as Record<Name, Tensor>;
 }
 
-/** The wide operators, and what only they depend on. */
+/** What was marked so, normalizations of pictures and those that tell their deviation too, and all that only makes angles. */
 function preciseNodes(nodes: readonly Node[]): Set<Node> {
-  const precise = new Set(nodes.filter(({ op }) => wide.has(op)));
   const users = new Map<Tensor, Node[]>();
   for (const node of nodes) for (const input of node.inputs) users.set(input, [...(users.get(input) ?? []), node]);
+  const angles = new Set(nodes.filter(({ op }) => op === 'Sin' || op === 'Cos'));
   for (const node of nodes.toReversed()) {
     const using = node.outputs.flatMap((output) => users.get(output) ?? []);
-    const angles = using.length > 0 && using.every((user) => precise.has(user) && user.op !== 'InstanceNormalization');
-    if (angles) precise.add(node);
+    if (using.length > 0 && using.every((user) => angles.has(user))) angles.add(node);
   }
-  return precise;
+  const precise = ({ op, precise, outputs }: Node) => precise || op === 'InstanceNormalization' || outputs.length > 1;
+  return new Set([...angles, ...nodes.filter(precise)]);
 }

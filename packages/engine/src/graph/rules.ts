@@ -10,6 +10,7 @@ export type Rule = (g: Tensor, inputs: readonly Tensor[], output: Tensor, attrib
 export const rules: Record<Op, Rule | null> = {
   Abs: (g, [x]) => [g.mul(of(x).sign())],
   Add: (g) => [g, g],
+  AveragePool: null,
   Cast: (g, [x]) => [g.cast(of(x).dtype)],
   Concat: (g, inputs, _, attributes) => {
     const axis = integerOf(attributes, 'axis');
@@ -72,20 +73,18 @@ export const rules: Record<Op, Rule | null> = {
   },
   ReduceMean: (g, [x, axes]) => {
     const reduced = constantIntegers(of(axes));
-    return [spread(g, of(x), reduced).mul(1 / product(reduced.map((axis) => of(x).size(axis))))];
+    return [spread(mean(g, of(x), reduced), of(x), reduced)];
   },
   ReduceSum: (g, [x, axes]) => [spread(g, of(x), constantIntegers(of(axes)))],
-  Reshape: (g, [x]) => [g.reshapeLike(of(x))],
-  Resize: (g, [x]) => {
-    const [n = 0, c = 0, h = 0, w = 0] = of(x).sizes;
-    const factor = g.size(2) / h;
-    return [
-      g
-        .reshape([n, c, h, factor, w * factor])
-        .sum([3], false)
-        .reshape([n, c, h, w, factor])
-        .sum([4], false),
-    ];
+  Reshape: (g, [x, shape]) => {
+    // A dimension that was kept is kept on the way back, and one may be whatever is left: asking for the sizes is dearer.
+    const kept = 'source' in of(shape).origin ? constantIntegers(of(shape)) : [];
+    const back = of(x).dims.map((size, axis) => size ?? (kept[axis] === 0 ? 0 : -1));
+    return [back.filter((size) => size === -1).length <= 1 ? g.reshape(back) : g.reshapeLike(of(x))];
+  },
+  Resize: (g, [, , scales]) => {
+    const [, , factor = 1] = constantFloats(of(scales));
+    return [g.sumSquares(factor)];
   },
   ScatterND: null,
   Shape: null,
@@ -95,6 +94,7 @@ export const rules: Record<Op, Rule | null> = {
   Slice: (g, [x, starts, , axes, steps]) => {
     const [start = 0, axis = 0, step = 1] = [starts, axes, steps].flatMap((values) => constantIntegers(of(values)));
     if (step === -1) return [g.reverse(axis)];
+    if (step !== 1) throw new Error(`Slice: steps of ${step} have no gradient`);
     const pads = new Array(of(x).rank * 2).fill(0);
     pads[axis] = start;
     pads[axis + of(x).rank] = of(x).size(axis) - start - g.size(axis);
@@ -122,7 +122,7 @@ function standardized(g: Tensor, x: Tensor, epsilon: number): Tensor {
 
 function convInput(g: Tensor, x: Tensor, weight: Tensor, stride: number, pads: readonly number[]): Tensor {
   const [kh, kw] = [weight.size(2), weight.size(3)];
-  if (stride !== 1) return g.convTranspose(weight, stride, pads, [x.size(2), x.size(3)]);
+  if (stride !== 1) return g.convTranspose(weight, stride, pads, [x.dims[2] ?? null, x.dims[3] ?? null]);
   // At stride 1 the gradient is a plain convolution with the weight transposed and turned by 180°, which runs far faster than ConvTranspose.
   const [o, c] = [weight.size(0), weight.size(1)];
   const turned = weight
@@ -141,56 +141,74 @@ function convInput(g: Tensor, x: Tensor, weight: Tensor, stride: number, pads: r
  */
 function convWeight(g: Tensor, x: Tensor, weight: Tensor, stride: number, pads: readonly number[]): Tensor {
   const [o, c, kh, kw] = [weight.size(0), weight.size(1), weight.size(2), weight.size(3)];
-  const [n, h, w] = [g.size(0), g.size(2), g.size(3)];
-  const [top = 0, left = 0] = pads;
-  if (stride === 1) return flatWeight(g, fit(fit(x, 2, top, h + kh - 1), 3, left, w + kw - 1), kh, kw);
+  const [top = 0, left = 0, bottom = 0, right = 0] = pads;
+  if (stride === 1) return flatWeight(g, x.pad([0, 0, top, left, 0, 0, bottom, right]), kh, kw);
   // A strided convolution is the sum of plain ones over the input's phases, each with every stride-th position of the kernel.
-  const [tall, wide] = [h + Math.ceil(kh / stride) - 1, w + Math.ceil(kw / stride) - 1];
-  const split = fit(fit(x, 2, top, tall * stride), 3, left, wide * stride).reshape([n, c, tall, stride, wide, stride]);
+  const [tall, wide] = [Math.ceil(kh / stride), Math.ceil(kw / stride)];
+  const high = fit(x, 2, top, unseen(x, g, 2, stride, tall, kh, top + bottom) - top);
+  const padded = fit(high, 3, left, unseen(x, g, 3, stride, wide, kw, left + right) - left);
   const range = (count: number) => Array.from({ length: count }, (_, i) => i);
-  const size = [Math.ceil(kh / stride), Math.ceil(kw / stride)] as const;
   const rows = range(stride).map((y) => {
     const phases = range(stride).map((x) => {
-      const phase = split
-        .slice(3, y, y + 1)
-        .slice(5, x, x + 1)
-        .reshape([n, c, tall, wide]);
-      return flatWeight(g, phase, size[0], size[1]).reshape([o, c, size[0], 1, size[1], 1]);
+      const phase = padded.slice(2, y, undefined, stride).slice(3, x, undefined, stride);
+      return flatWeight(g, phase, tall, wide).reshape([o, c, tall, 1, wide, 1]);
     });
     return of(phases[0]).concat(phases.slice(1), 5);
   });
   return of(rows[0])
     .concat(rows.slice(1), 3)
-    .reshape([o, c, size[0] * stride, size[1] * stride])
+    .reshape([o, c, tall * stride, wide * stride])
     .slice(2, 0, kh)
     .slice(3, 0, kw);
 }
 
+/**
+ * By how much an axis must grow for its phases to have `positions − 1` rows more than the gradient. A size that is known only at
+ * run time is a multiple of the stride, as in {@link Tensor.convTranspose}.
+ */
+function unseen(x: Tensor, g: Tensor, axis: number, stride: number, positions: number, kernel: number, padding: number): number {
+  const [size, out] = [x.dims[axis] ?? null, g.dims[axis] ?? null];
+  if (size === null || out === null) return stride * (Math.floor((padding - kernel) / stride) + positions);
+  return stride * (out + positions - 1) - size;
+}
+
 /** The weight gradient at stride 1, of an input already padded to `[N, C, h + kh − 1, w + kw − 1]`. */
 function flatWeight(g: Tensor, padded: Tensor, kh: number, kw: number): Tensor {
-  const [n, o, c, tall, wide] = [g.size(0), g.size(1), padded.size(1), padded.size(2), padded.size(3)];
-  const flat = (tensor: Tensor) => tensor.transpose([1, 0, 2, 3]).reshape([tensor.size(1), n * tall * wide]);
-  const length = n * tall * wide - (kw - 1);
+  const [o, c] = [g.size(1), padded.size(1)];
+  const flat = (tensor: Tensor) => tensor.transpose([1, 0, 2, 3]).reshape([tensor.size(1), -1]);
+  const from = (tensor: Tensor, x: number) => tensor.slice(1, x, x < kw - 1 ? x - (kw - 1) : undefined);
   // Sliding down by y rows is padding with y rows above instead of below; the wrap from one picture to the next meets zeros only.
-  const gradients = Array.from({ length: kh }, (_, y) => flat(g.pad([0, 0, y, 0, 0, 0, kh - 1 - y, kw - 1])).slice(1, 0, length));
-  const inputs = Array.from({ length: kw }, (_, x) => flat(padded).slice(1, x, x + length));
+  const gradients = Array.from({ length: kh }, (_, y) => from(flat(g.pad([0, 0, y, 0, 0, 0, kh - 1 - y, kw - 1])), 0));
+  const inputs = Array.from({ length: kw }, (_, x) => from(flat(padded), x));
   const stack = ([first, ...rest]: Tensor[]) => of(first).concat(rest, 0);
   const product = stack(gradients).gemm(stack(inputs), false, true);
   return product.reshape([kh, o, kw, c]).transpose([1, 3, 0, 2]);
 }
 
-/** One axis with `before` zeros in front, cut or padded to `size`: rows that no output sees count for nothing. */
-function fit(x: Tensor, axis: number, before: number, size: number): Tensor {
-  const kept = x.slice(axis, 0, size - before);
+/** One axis with `before` zeros in front and `after` behind; as many are cut off there if that is negative: no output sees them. */
+function fit(x: Tensor, axis: number, before: number, after: number): Tensor {
+  const kept = after < 0 ? x.slice(axis, 0, after) : x;
   const pads = new Array<number>(x.rank * 2).fill(0);
   pads[axis] = before;
-  pads[axis + x.rank] = size - before - kept.size(axis);
+  pads[axis + x.rank] = Math.max(0, after);
   return kept.pad(pads);
 }
 
 /** The gradient of a sum: the same for every element that was added. */
-const spread = (g: Tensor, x: Tensor, axes: readonly number[]): Tensor =>
-  g.reshape(x.sizes.map((size, axis) => (axes.includes(axis) ? 1 : size))).expand(x.sizes);
+function spread(g: Tensor, x: Tensor, axes: readonly number[]): Tensor {
+  // One dimension may be known only at run time, unless none was dropped.
+  const kept = x.dims.map((size, axis) => (axes.includes(axis) ? 1 : (size ?? -1)));
+  return (g.rank === x.rank ? g : g.reshape(kept)).expandLike(x);
+}
+
+/** g over the number of elements along `axes` of x. */
+function mean(g: Tensor, x: Tensor, axes: readonly number[]): Tensor {
+  const known = product(axes.map((axis) => x.dims[axis] ?? 1));
+  return axes.reduce(
+    (quotient, axis) => (x.dims[axis] === null ? quotient.div(x.shape(axis).cast(g.dtype)) : quotient),
+    g.mul(1 / known),
+  );
+}
 
 const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
 
@@ -211,8 +229,17 @@ function floatOf(attributes: Attributes, name: string): number {
   return attribute.float;
 }
 
-function constantIntegers({ origin, name }: Tensor): number[] {
+function constantBytes({ origin, name }: Tensor): Uint8Array {
   if (!('source' in origin) || !('bytes' in origin.source)) throw new Error(`${name}: a constant wanted`);
-  const { bytes } = origin.source;
-  return Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8), Number);
+  return origin.source.bytes;
+}
+
+function constantIntegers(tensor: Tensor): number[] {
+  const { buffer, byteOffset, byteLength } = constantBytes(tensor);
+  return Array.from(new BigInt64Array(buffer, byteOffset, byteLength / 8), Number);
+}
+
+function constantFloats(tensor: Tensor): number[] {
+  const { buffer, byteOffset, byteLength } = constantBytes(tensor);
+  return Array.from(new Float32Array(buffer, byteOffset, byteLength / 4));
 }

@@ -8,6 +8,7 @@ export type DType = 'float32' | 'float16' | 'bfloat16' | 'int64';
 export type Op =
   | 'Abs'
   | 'Add'
+  | 'AveragePool'
   | 'Cast'
   | 'Concat'
   | 'Conv'
@@ -48,6 +49,10 @@ export interface Node {
   inputs: Tensor[];
   outputs: Tensor[];
   attributes: Attributes;
+  /** Computed in float32 whatever the rest is. */
+  precise: boolean;
+  /** The part of a network that it belongs to, see {@link Graph.segment}. */
+  segment: number | undefined;
 }
 
 /** Where an initializer's little-endian bytes are: in memory, or at `offset` of a file that stays where it is. */
@@ -62,17 +67,43 @@ const isStatic = (dims: readonly Dim[]): dims is readonly number[] => dims.every
 /** A graph under construction: an append-only list of nodes, so that creation order is a topological order. */
 export class Graph {
   /**
-   * @param fused whether layers may use onnxruntime's own operators for what several of ONNX's would do: faster, but without gradients
+   * @param purpose `fused`: layers may use onnxruntime's own operators for what several of ONNX's would do: faster, but without
+   *   gradients; `trained`: they prefer what the gradient needs anyway
    */
-  constructor(fused = false) {
-    this.fused = fused;
+  constructor(purpose: 'plain' | 'fused' | 'trained' = 'plain') {
+    this.purpose = purpose;
   }
 
-  readonly fused: boolean;
+  readonly purpose: 'plain' | 'fused' | 'trained';
   readonly nodes: Node[] = [];
   readonly inputs: Tensor[] = [];
   private count = 0;
   private readonly vectorsOfOnes = new Map<number, Tensor>();
+  private readonly allOnes = new Set<Tensor>();
+  private precise = false;
+  private part: number | undefined;
+  private parts = 0;
+
+  /** What `build` makes is computed in float32 where the rest is float16. */
+  precisely<T>(build: () => T, precise = true): T {
+    const before = this.precise;
+    this.precise = precise;
+    try {
+      return build();
+    } finally {
+      this.precise = before;
+    }
+  }
+
+  /** What `build` makes is one part of a network: a gradient that saves memory keeps what goes into it, and computes the rest anew. */
+  segment<T>(build: () => T): T {
+    this.part = this.parts++;
+    try {
+      return build();
+    } finally {
+      this.part = undefined;
+    }
+  }
 
   /** A value fed at run time. */
   input(name: string, dims: readonly Dim[], dtype: DType = 'float32'): Tensor {
@@ -93,15 +124,22 @@ export class Graph {
     return new Tensor(this, this.name('c'), dims, 'float32', { source: { bytes: new Uint8Array(data.buffer) } });
   }
 
-  /** A vector of ones, the same tensor each time, so that equal nodes stay equal and products with it cancel. */
-  ones(size: number): Tensor {
-    const made = this.vectorsOfOnes.get(size) ?? this.constant(new Float32Array(size).fill(1));
-    this.vectorsOfOnes.set(size, made);
-    return made;
+  /** A vector of ones as long as the last dimension of `x`, so marked that products with it cancel. */
+  onesAlong(x: Tensor): Tensor {
+    const size = x.dims.at(-1) ?? null;
+    const found = size === null ? undefined : this.vectorsOfOnes.get(size);
+    if (found) return found;
+    const ones =
+      size === null
+        ? this.node('Expand', [this.constant([1]), x.shape(x.rank - 1)], [null], 'float32')
+        : this.constant(new Float32Array(size).fill(1));
+    if (size !== null) this.vectorsOfOnes.set(size, ones);
+    this.allOnes.add(ones);
+    return ones;
   }
 
   isOnes(tensor: Tensor): boolean {
-    return [...this.vectorsOfOnes.values()].includes(tensor);
+    return this.allOnes.has(tensor);
   }
 
   /** An int64 constant, for shapes, axes and indices. */
@@ -121,7 +159,7 @@ export class Graph {
     dtype: DType,
     attributes: Attributes,
   ): [Tensor, ...Tensor[]] {
-    const node: Node = { op, inputs, outputs: [], attributes };
+    const node: Node = { op, inputs, outputs: [], attributes, precise: this.precise, segment: this.part };
     this.nodes.push(node);
     const [first, ...rest] = shapes.map((dims) => new Tensor(this, this.name(op), dims, dtype, { node }));
     if (!first) throw new Error(`${op}: a node needs an output`);
@@ -209,9 +247,10 @@ export class Tensor {
 
   /** `op(this) × op(other)` of two matrices, `op` a transposition where asked for. */
   gemm(other: Tensor, transA: boolean, transB: boolean): Tensor {
-    const rows = this.size(transA ? 1 : 0);
-    const columns = other.size(transB ? 0 : 1);
-    if (this.size(transA ? 0 : 1) !== other.size(transB ? 1 : 0)) throw new Error(`Gemm: ${this}, ${other}`);
+    const rows = this.dims[transA ? 1 : 0] ?? null;
+    const columns = other.dims[transB ? 0 : 1] ?? null;
+    const [k, k2] = [this.dims[transA ? 0 : 1], other.dims[transB ? 1 : 0]];
+    if (k !== k2 && k !== null && k2 !== null) throw new Error(`Gemm: ${this}, ${other}`);
     return this.node('Gemm', [other], [rows, columns], { transA: { int: Number(transA) }, transB: { int: Number(transB) } });
   }
 
@@ -236,13 +275,15 @@ export class Tensor {
   }
 
   /** The input gradient of {@link conv}: `[N, O, h, w]` with the convolution's weight `[O, C, kh, kw]`, giving `[N, C, ...size]`. */
-  convTranspose(weight: Tensor, stride: number, pads: readonly number[], size: readonly [number, number]): Tensor {
+  convTranspose(weight: Tensor, stride: number, pads: readonly number[], size: readonly [Dim, Dim]): Tensor {
     const kernel = [weight.size(2), weight.size(3)];
-    // What the floor of the forward division dropped is zero in the gradient: ONNX calls it output_padding.
-    const dropped = size.map(
-      (wanted, i) => wanted - ((this.size(2 + i) - 1) * stride + (kernel[i] ?? 0) - (pads[i] ?? 0) - (pads[i + 2] ?? 0)),
-    );
-    return this.node('ConvTranspose', [weight], [this.size(0), weight.size(1), ...size], {
+    // What the floor of the forward division dropped is zero in the gradient: ONNX calls it output_padding. A size that is known only
+    // at run time is a multiple of the stride, as those of pictures in a UNet are.
+    const dropped = size.map((wanted, i) => {
+      const [small, rest] = [this.dims[2 + i] ?? null, (kernel[i] ?? 0) - (pads[i] ?? 0) - (pads[i + 2] ?? 0)];
+      return wanted === null || small === null ? (stride - (rest % stride)) % stride : wanted - ((small - 1) * stride + rest);
+    });
+    return this.node('ConvTranspose', [weight], [this.dims[0] ?? null, weight.size(1), ...size], {
       kernel_shape: { ints: kernel },
       strides: { ints: [stride, stride] },
       pads: { ints: [...pads] },
@@ -264,11 +305,16 @@ export class Tensor {
     return this.node('Reshape', [this.graph.integers(shape)], dims);
   }
 
+  /** The sizes of one axis, or of all, as they are at run time: int64. */
+  shape(axis?: number): Tensor {
+    const attributes: Attributes = axis === undefined ? {} : { start: { int: axis }, end: { int: axis + 1 } };
+    return this.graph.node('Shape', [this], [axis === undefined ? this.rank : 1], 'int64', attributes);
+  }
+
   /** Takes the dimensions of `reference`, which has as many elements; they may be known only at run time. */
   reshapeLike(reference: Tensor): Tensor {
     if (isStatic(reference.dims)) return this.reshape(reference.dims);
-    const shape = this.graph.node('Shape', [reference], [reference.rank], 'int64');
-    return this.node('Reshape', [shape], reference.dims);
+    return this.node('Reshape', [reference.shape()], reference.dims);
   }
 
   transpose(permutation: readonly number[]): Tensor {
@@ -310,11 +356,18 @@ export class Tensor {
     return this.node('Expand', [this.graph.integers(sizes)], sizes);
   }
 
-  /** Elements `start … end` (exclusive) of one axis. */
-  slice(axis: number, start: number, end: number): Tensor {
-    const size = Math.min(end, this.size(axis)) - start;
-    if (size === this.size(axis)) return this;
-    return this.sliceWithStep(axis, start, end, 1, size);
+  /** Repeats dimensions of size 1 to those of `reference`; they may be known only at run time. */
+  expandLike(reference: Tensor): Tensor {
+    if (isStatic(reference.dims)) return this.expand(reference.dims);
+    return this.node('Expand', [reference.shape()], reference.dims);
+  }
+
+  /** Elements `start … end` (exclusive; negative counts from the end) of one axis, every `step`-th of them. */
+  slice(axis: number, start: number, end = Number.MAX_SAFE_INTEGER, step = 1): Tensor {
+    const whole = this.dims[axis] ?? null;
+    if (start === 0 && step === 1 && end >= (whole ?? Number.MAX_SAFE_INTEGER)) return this;
+    const size = whole === null ? null : Math.ceil(((end < 0 ? whole + end : Math.min(end, whole)) - start) / step);
+    return this.sliceWithStep(axis, start, end, step, size);
   }
 
   /** The axis reversed. */
@@ -323,7 +376,7 @@ export class Tensor {
     return size === 1 ? this : this.sliceWithStep(axis, size - 1, -size - 1, -1, size);
   }
 
-  private sliceWithStep(axis: number, start: number, end: number, step: number, size: number): Tensor {
+  private sliceWithStep(axis: number, start: number, end: number, step: number, size: Dim): Tensor {
     const parameters = [[start], [end], [axis], [step]].map((values) => this.graph.integers(values));
     return this.node(
       'Slice',
@@ -358,6 +411,13 @@ export class Tensor {
     });
   }
 
+  /** Sums of the `[N, C, H, W]` within each square of `factor` × `factor`: the gradient of {@link enlarge}. */
+  sumSquares(factor: number): Tensor {
+    const dims = this.dims.map((dim, i) => (dim !== null && i >= 2 ? dim / factor : dim));
+    const square = { ints: [factor, factor] };
+    return this.node('AveragePool', [], dims, { kernel_shape: square, strides: square }).mul(factor ** 2);
+  }
+
   /** Rows of this table `[V, …]` named by int64 `indices`. */
   gather(indices: Tensor): Tensor {
     return this.node('Gather', [indices], [...indices.dims, ...this.dims.slice(1)], { axis: { int: 0 } });
@@ -370,10 +430,10 @@ export class Tensor {
 
   /** (x − mean) / √(variance + ε) over the last dimension of `[N, G, M]`, for each n and g. */
   instanceNorm(epsilon: number): Tensor {
-    // With fixed shapes the operator that the gradient needs anyway serves both; onnxruntime computes it once.
-    if (isStatic(this.dims)) return this.standardize(epsilon)[0];
+    // The operator that the gradient needs anyway serves both; onnxruntime computes it once.
+    if (isStatic(this.dims) || this.graph.purpose === 'trained') return this.standardize(epsilon)[0];
     const groups = this.size(1);
-    const ones = this.graph.ones(groups);
+    const ones = this.graph.constant(new Float32Array(groups).fill(1));
     const zeros = this.graph.constant(new Float32Array(groups));
     return this.node('InstanceNormalization', [ones, zeros], this.dims, { epsilon: { float: epsilon } });
   }
@@ -385,7 +445,7 @@ export class Tensor {
 
   /** The normalized values without scale and shift, beside 1 / √(variance + ε) `[…, 1]`: what the gradients of both norms need. */
   standardize(epsilon: number): [normalized: Tensor, inverseDeviation: Tensor] {
-    const ones = this.graph.ones(this.size(-1));
+    const ones = this.graph.onesAlong(this);
     const narrow = this.dims.map((dim, i) => (i === this.rank - 1 ? 1 : dim));
     const outputs = this.graph.nodeWithOutputs('LayerNormalization', [this, ones], [this.dims, narrow, narrow], this.dtype, {
       axis: { int: -1 },

@@ -103,6 +103,7 @@ export interface Told {
 export function unet(weights: Unet, config: UnetConfig, sample: Tensor, timesteps: Tensor, told: Told): Tensor {
   const groups = config.norm_num_groups;
   const { context } = told;
+  const { graph } = sample;
   const time = silu(timeEmbedding(weights, config, timesteps, told));
 
   const resnet = (block: Resnet, x: Tensor) => {
@@ -118,7 +119,7 @@ export function unet(weights: Unet, config: UnetConfig, sample: Tensor, timestep
   const skips = [x];
   weights.down_blocks.forEach((block, level) => {
     block.resnets.forEach((layer, i) => {
-      x = transform(block.attentions?.[i], resnet(layer, x), level);
+      x = graph.segment(() => transform(block.attentions?.[i], resnet(layer, x), level));
       skips.push(x);
     });
     for (const { conv: down } of block.downsamplers ?? []) {
@@ -128,14 +129,15 @@ export function unet(weights: Unet, config: UnetConfig, sample: Tensor, timestep
   });
 
   const [first, second] = weights.mid_block.resnets;
-  x = resnet(second, transform(weights.mid_block.attentions[0], resnet(first, x), weights.down_blocks.length - 1));
+  x = graph.segment(() => transform(weights.mid_block.attentions[0], resnet(first, x), weights.down_blocks.length - 1));
+  x = graph.segment(() => resnet(second, x));
 
   weights.up_blocks.forEach((block, i) => {
     const level = weights.up_blocks.length - 1 - i;
     block.resnets.forEach((layer, j) => {
       const skip = skips.pop();
       if (!skip) throw new Error(`up_blocks.${i}.resnets.${j}: the down blocks left no features for it`);
-      x = transform(block.attentions?.[j], resnet(layer, x.concat([skip], 1)), level);
+      x = graph.segment(() => transform(block.attentions?.[j], resnet(layer, x.concat([skip], 1)), level));
     });
     for (const { conv: up } of block.upsamplers ?? []) x = conv(up, x.enlarge(2), { padding: 1 });
   });

@@ -12,7 +12,13 @@ export interface OptimizerState {
 interface Optimizer {
   begin(parameters: Float32Array): OptimizerState;
   /** One step; parameters and arrays change in place. @returns the state, one step on */
-  step(parameters: Float32Array, gradients: Float32Array, state: OptimizerState, learningRate: number): OptimizerState;
+  step(parameters: Float32Array, gradients: Float32Array, state: OptimizerState, options: StepOptions): OptimizerState;
+}
+
+interface StepOptions {
+  learningRate: number;
+  /** What part of a parameter, times the learning rate, goes with each step. */
+  weightDecay: number;
 }
 
 function arrayOf({ arrays }: OptimizerState, name: string): Float32Array {
@@ -30,15 +36,15 @@ export const optimizers: Record<OptimizerName, Optimizer> = {
       const { first, second } = adamWState(parameters.length);
       return { step: 0, arrays: { first, second }, numbers: {} };
     },
-    step(parameters, gradients, state, learningRate) {
+    step(parameters, gradients, state, options) {
       const moments = { first: arrayOf(state, 'first'), second: arrayOf(state, 'second'), step: state.step };
-      return { ...state, step: adamW(parameters, gradients, moments, { learningRate }).step };
+      return { ...state, step: adamW(parameters, gradients, moments, options).step };
     },
   },
   lion: {
     begin: (parameters) => ({ step: 0, arrays: { momentum: new Float32Array(parameters.length) }, numbers: {} }),
-    step(parameters, gradients, state, learningRate) {
-      lion(parameters, gradients, arrayOf(state, 'momentum'), { learningRate });
+    step(parameters, gradients, state, options) {
+      lion(parameters, gradients, arrayOf(state, 'momentum'), options);
       return { ...state, step: state.step + 1 };
     },
   },
@@ -47,12 +53,12 @@ export const optimizers: Record<OptimizerName, Optimizer> = {
       const { distance, numerator, ...arrays } = prodigyState(parameters);
       return { step: 0, arrays, numbers: { distance, numerator } };
     },
-    step(parameters, gradients, state, learningRate) {
+    step(parameters, gradients, state, options) {
       const [first, second, sum, start] = ['first', 'second', 'sum', 'start'].map((name) => arrayOf(state, name));
       const { distance, numerator } = state.numbers;
       if (!first || !second || !sum || !start || distance === undefined || numerator === undefined)
         throw new Error('the optimizer has not begun');
-      const next = prodigy(parameters, gradients, { first, second, sum, start, distance, numerator }, { learningRate });
+      const next = prodigy(parameters, gradients, { first, second, sum, start, distance, numerator }, options);
       return { ...state, step: state.step + 1, numbers: { distance: next.distance, numerator: next.numerator } };
     },
   },

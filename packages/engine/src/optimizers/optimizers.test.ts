@@ -50,7 +50,8 @@ function prodigyByHand(steps: Float32Array[], rate: number): { p: number[]; d: n
 
 const run = (name: OptimizerName, steps: Float32Array[], rate: number, values = normal(1)) => {
   let state = optimizers[name].begin(values);
-  for (const gradients of steps) state = optimizers[name].step(values, gradients, state, rate);
+  for (const gradients of steps)
+    state = optimizers[name].step(values, gradients, state, { learningRate: rate, weightDecay: 0.01 });
   return { values, state };
 };
 
@@ -86,7 +87,7 @@ describe.each(names)('%s', (name) => {
         values,
         values.map((value, j) => value - (bottom[j] ?? 0)),
         state,
-        rate,
+        { learningRate: rate, weightDecay: 0.01 },
       );
     }
     expect(state.step).toBe(1500);
@@ -104,7 +105,7 @@ describe.each(names)('%s', (name) => {
         const arrays = Object.fromEntries(Object.entries(state.arrays).map(([key, array]) => [key, array.slice()]));
         state = { step: state.step, arrays, numbers: JSON.parse(JSON.stringify(state.numbers)) };
       }
-      state = optimizers[name].step(values, gradients, state, 0.1);
+      state = optimizers[name].step(values, gradients, state, { learningRate: 0.1, weightDecay: 0.01 });
     }
     expect(values).toEqual(whole.values);
     expect(state.numbers).toEqual(whole.state.numbers);
