@@ -10,10 +10,11 @@ const house: Record<string, { folder: string; may: string[]; types?: string[] }>
   jobs: { folder: 'packages/jobs', may: [] },
   engine: { folder: 'packages/engine', may: [] },
   functions: { folder: 'functions', may: ['jobs'] },
-  'gpu-worker': { folder: 'gpu-worker', may: ['jobs', 'engine'] },
+  'gpu-worker': { folder: 'gpu-worker', may: ['jobs', 'engine', 'trainer'] },
   client: { folder: 'packages/client', may: [], types: ['jobs'] },
   studio: { folder: 'packages/studio', may: ['client'] },
-  cli: { folder: 'packages/cli', may: ['jobs', 'engine', 'client', 'emoji-base'] },
+  trainer: { folder: 'packages/trainer', may: ['jobs', 'engine'] },
+  cli: { folder: 'packages/cli', may: ['jobs', 'engine', 'trainer', 'client', 'emoji-base'] },
   'emoji-base': { folder: 'packages/emoji-base', may: ['engine'] },
   local: { folder: 'packages/local', may: ['functions', 'gpu-worker', 'jobs', 'client', 'emoji-base'] },
 };
