@@ -15,6 +15,7 @@ import {
   updateRecord,
 } from '@loraloom/jobs';
 import { type Attempt, attempt } from './attempt.ts';
+import { lookOver } from './look-over.ts';
 import type { Models } from './models.ts';
 import { readPicture } from './pictures.ts';
 import type { Services } from './services.ts';
@@ -28,12 +29,15 @@ export function trainingHandler(services: Services, models: Models) {
     attempt(services, trainings, job, stop, (begun) => train(services, models, begun));
 }
 
-async function train({ bucket, log }: Services, models: Models, { tenant, record, signal, report }: Attempt<TrainingRecord>) {
+async function train(services: Services, models: Models, attempt: Attempt<TrainingRecord>) {
+  const { bucket, log } = services;
+  const { tenant, record, signal, report } = attempt;
   const { request, id } = record;
-  const { pipeline, digest } = await models.open(request.model);
-  const examples = await readExamples(bucket, tenant, request, pipeline, signal);
   const checkpointKey = keys.checkpoint(tenant, id);
   const kept = await bucket.getBytes(checkpointKey);
+  if (!kept) await lookOver(services, attempt);
+  const { pipeline, digest } = await models.open(request.model);
+  const examples = await readExamples(bucket, tenant, request, pipeline, signal);
   const training = {
     examples,
     rank: request.rank,
