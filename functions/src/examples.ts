@@ -9,8 +9,10 @@ import type {
   LoraView,
   Model,
   TrainingCheck,
+  TrainingEvent,
   TrainingRecord,
   TrainingRequestInput,
+  TrainingView,
 } from '@loraloom/jobs';
 
 // What the API's description shows: one small story, from the first picture to the first result. A test holds every
@@ -51,6 +53,8 @@ const finding: Finding = {
   message: '96 × 96 pixels: less than the resolution 128, so that blur is learnt',
   what_to_do: 'use a larger picture or a lower resolution',
 };
+const checkpoint = { step: 100, loss: 0.0912, validation_loss: 0.1034, size_bytes: 812_344, sha256 };
+const sample = { step: 100, index: 0, prompt: 'red apple, white background' };
 const training: TrainingRecord = {
   id: 'trn_7yt09zhw2k0j6e9s4w8n5b3mdq',
   object: 'training',
@@ -63,6 +67,9 @@ const training: TrainingRecord = {
   progress: { step: 120, total_steps: 400, loss: 0.0831, seconds_left: 84 },
   error: null,
   warnings: [finding],
+  checkpoints: [checkpoint],
+  best_step: 100,
+  samples: [sample],
   request: {
     model: 'emoji',
     name: 'my-style',
@@ -104,6 +111,17 @@ const trainingCheck: TrainingCheck = {
   findings: [finding],
   estimate: { steps: 400, memory_bytes: 480_000_000, cpu_seconds: 40 },
 };
+
+const trainingFolder = `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/trainings/${training.id}`;
+const trainingDetails: TrainingView = {
+  ...training,
+  checkpoints: [{ ...checkpoint, url: `${trainingFolder}/checkpoints/000100.safetensors?${signed}` }],
+  samples: [{ ...sample, url: `${trainingFolder}/samples/000100-0.png?${signed}` }],
+};
+const trainingEvents: TrainingEvent[] = [
+  { type: 'log', at: '2026-11-24T09:01:01.000Z', message: 'begun' },
+  { type: 'step', at: '2026-11-24T09:01:03.000Z', step: 1, loss: 0.2841, learning_rate: 0.001 },
+];
 
 const lora: LoraRecord = {
   name: 'my-style',
@@ -209,6 +227,8 @@ export const examples = {
   fileUpload,
   trainingRequest,
   training,
+  trainingDetails,
+  trainingEvents,
   trainingCheck,
   lora,
   loraDownload,

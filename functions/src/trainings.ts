@@ -1,14 +1,21 @@
 import { createRoute } from '@hono/zod-openapi';
 import {
+  type Bucket,
   cancelJob,
   createTraining,
+  keys,
   trainings as kind,
   listJobs,
   NoSuchRecord,
   readJob,
+  readTrainingEvents,
+  type TrainingRecord,
+  type TrainingView,
+  trainingEventSchema,
   trainingIdSchema,
   trainingRecordSchema,
   trainingRequestSchema,
+  trainingViewSchema,
 } from '@loraloom/jobs';
 import { z } from 'zod';
 import { notFound } from './error.ts';
@@ -45,9 +52,40 @@ const list = createRoute({
 const get = createRoute({
   method: 'get',
   path: '/{id}',
-  summary: 'A training and how far it has come',
+  summary: 'A training and how far it has come, with URLs of its checkpoints and sample pictures',
+  description: 'The URLs are valid for an hour; ask again for fresh ones.',
   request: { params },
-  responses: { 200: json('The training', trainingRecordSchema, examples.training), ...errors(401, 404) },
+  responses: { 200: json('The training', trainingViewSchema, examples.trainingDetails), ...errors(401, 404) },
+});
+
+const events = createRoute({
+  method: 'get',
+  path: '/{id}/events',
+  summary: 'What has happened in a training: its loss at each step, learning rate, checkpoints, samples',
+  description:
+    'Pass `next` as `after` to get what has happened since. A step that was taken again after a crash is told again; the later one counts.',
+  request: {
+    params,
+    query: z.strictObject({
+      after: z
+        .string()
+        .regex(/^\d{6}-\d{6}$/)
+        .optional()
+        .meta({ description: '`next` of the answer before', example: '000001-000012' }),
+    }),
+  },
+  responses: {
+    200: json(
+      'What has happened, oldest first',
+      z.object({
+        object: z.literal('list'),
+        data: z.array(trainingEventSchema),
+        next: z.string().nullable().meta({ description: 'Where to go on; null before anything has happened' }),
+      }),
+      { object: 'list', data: examples.trainingEvents, next: '000001-000000' },
+    ),
+    ...errors(401, 404, 422),
+  },
 });
 
 const cancel = createRoute({
@@ -77,7 +115,14 @@ export function trainings(services: Services) {
       const { id } = c.req.valid('param');
       const training = await readJob(bucket, kind, c.var.caller.tenant, id);
       if (!training) throw notFound(`training ${id}`, 'id');
-      return c.json(training, 200);
+      return c.json(await viewOf(bucket, c.var.caller.tenant, training), 200);
+    })
+    .openapi(events, async (c) => {
+      const { id } = c.req.valid('param');
+      const { tenant } = c.var.caller;
+      if (!(await readJob(bucket, kind, tenant, id))) throw notFound(`training ${id}`, 'id');
+      const { events: data, next } = await readTrainingEvents(bucket, tenant, id, c.req.valid('query').after);
+      return c.json({ object: 'list' as const, data, next }, 200);
     })
     .openapi(cancel, async (c) => {
       const { id } = c.req.valid('param');
@@ -86,4 +131,20 @@ export function trainings(services: Services) {
       });
       return c.json(training, 200);
     });
+}
+
+/** The record with presigned URLs of what was made on the way. */
+async function viewOf(bucket: Bucket, tenant: string, record: TrainingRecord): Promise<TrainingView> {
+  const { id, request } = record;
+  const url = (key: string, filename?: string) =>
+    bucket.presignGet(key, { expiresSeconds: 3600, ...(filename === undefined ? {} : { filename }) });
+  const checkpoints = record.checkpoints.map(async (checkpoint) => {
+    const { step } = checkpoint;
+    return { ...checkpoint, url: await url(keys.checkpointLora(tenant, id, step), `${request.name}-step${step}.safetensors`) };
+  });
+  const samples = record.samples.map(async (sample) => ({
+    ...sample,
+    url: await url(keys.sample(tenant, id, sample.step, sample.index)),
+  }));
+  return { ...record, checkpoints: await Promise.all(checkpoints), samples: await Promise.all(samples) };
 }

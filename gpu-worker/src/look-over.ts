@@ -1,4 +1,4 @@
-import { lookOf, type PictureFacts, preflight, readFile, type TrainingRecord, trainings, updateAttempt } from '@loraloom/jobs';
+import { lookOf, type PictureFacts, preflight, readFile, type TrainingRecord } from '@loraloom/jobs';
 import type { Attempt } from './attempt.ts';
 import { readPicture } from './pictures.ts';
 import type { Services } from './services.ts';
@@ -15,7 +15,7 @@ const readers = 8;
  */
 export async function lookOver(
   { bucket }: Pick<Services, 'bucket'>,
-  { tenant, record, signal }: Pick<Attempt<TrainingRecord>, 'tenant' | 'record' | 'signal'>,
+  { tenant, record, signal, amend }: Attempt<TrainingRecord>,
 ): Promise<void> {
   const { request } = record;
   const pictures: PictureFacts[] = [];
@@ -35,8 +35,5 @@ export async function lookOver(
   const code = 'near_duplicate_picture';
   const found = preflight({ request, pictures }).filter((finding) => finding.code === code);
   if (found.length === 0) return;
-  await updateAttempt(bucket, trainings, tenant, record, (job) => ({
-    ...job,
-    warnings: [...job.warnings.filter((finding) => finding.code !== code), ...found],
-  }));
+  await amend((job) => ({ ...job, warnings: [...job.warnings.filter((finding) => finding.code !== code), ...found] }));
 }

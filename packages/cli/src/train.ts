@@ -1,33 +1,13 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  decodePicture,
-  type Example,
-  type Lora,
-  readLora,
-  type Training,
-  trainLora,
-  writeDiffusers,
-  writeKohya,
-} from '@loraloom/engine';
-import { captionOf, trainingOptions } from '@loraloom/jobs';
+import { decodePicture, encodePng, openBatch, readLora, writeDiffusers, writeKohya } from '@loraloom/engine';
+import { type Captioned, metadataOf, runTraining, type TrainerStep, trainingOf } from '@loraloom/trainer';
 import { UserError } from './error.ts';
 import type { CaptionedFile } from './pictures.ts';
 import { replaceFile } from './replace-file.ts';
-import { openSamples } from './samples.ts';
 import type { LocalTraining } from './training.ts';
 import { openValidation } from './validation.ts';
-
-/** How far a training has come. */
-export interface Progress {
-  step: number;
-  steps: number;
-  /** Smoothed: that of one step says more about its timesteps than about the LoRA. */
-  loss: number;
-  /** Unknown at the first step, before which the pictures were encoded. */
-  stepsPerSecond: number | undefined;
-}
 
 /** What a training has written. */
 export interface Written {
@@ -45,86 +25,69 @@ export interface Written {
 export async function* train(
   local: LocalTraining,
   { resume, signal }: { resume: boolean; signal: AbortSignal },
-): AsyncGenerator<Progress, Written> {
+): AsyncGenerator<TrainerStep, Written> {
   const { request, name, outputFolder: folder, pipeline } = local;
   const checkpoint = join(folder, 'checkpoint.safetensors');
-  await mkdir(folder, { recursive: true });
+  await mkdir(join(folder, 'samples'), { recursive: true });
   const kept = existsSync(checkpoint) ? new Uint8Array(await readFile(checkpoint)) : undefined;
   if (kept && !resume)
     throw new UserError(`${checkpoint}: an unfinished training; --resume to go on with it, or remove it to begin anew`);
-  const examples = (files: readonly CaptionedFile[]): Example[] =>
-    files.map(({ path, caption }) => ({
-      picture: async () => decodePicture(new Uint8Array(await readFile(path))),
-      caption: captionOf(request, caption),
-    }));
-  const training: Training = {
-    ...trainingOptions(request),
-    examples: examples(request.files),
-    ...(request.prior_files.length > 0 ? { prior: examples(request.prior_files) } : {}),
-    ...(request.network_weights === undefined ? {} : { start: await readLora(request.network_weights) }),
-    ...(kept ? { resume: kept } : {}),
+  const training = trainingOf(request, {
+    files: picturesOf(request.files),
+    prior: picturesOf(request.prior_files),
+    start: request.network_weights === undefined ? undefined : await readLora(request.network_weights),
+    resume: kept,
+  });
+  const about = {
+    name,
+    model: request.base_model,
+    modelDigest: await pipeline.digest(),
+    captions: request.files.map(({ caption }) => caption),
+    priorPictures: request.prior_files.length,
   };
-  const metadata = metadataOf(local);
-  const write = async (stem: string, lora: Lora) => {
-    const path = join(folder, `${stem}.safetensors`);
-    await writeKohya(path, lora, metadata);
-    return path;
-  };
-  const samples = openSamples(local);
-  const run = trainLora(pipeline, training, signal);
+  const sampling = { ...how, batch: openBatch(pipeline, Math.max(1, request.sample_prompts.length)) };
   let validation: Awaited<ReturnType<typeof openValidation>> | undefined;
-  let first: { step: number; at: number } | undefined;
-  let loss: number | undefined;
-  let save: (() => Promise<void>) | undefined;
+  let latest: TrainerStep | undefined;
+  const save = async ({ checkpoint: bytes }: TrainerStep) => replaceFile(checkpoint, bytes());
   try {
+    const run = runTraining(pipeline, request, training, sampling, signal);
     let next = await run.next();
     for (; !next.done; next = await run.next()) {
-      const { step, steps, loss: own, lora, validate, checkpoint: bytes } = next.value;
-      save = () => replaceFile(checkpoint, bytes());
-      first ??= { step, at: performance.now() };
-      loss = loss === undefined ? own : 0.95 * loss + 0.05 * own;
-      if (step % request.save_steps === 0 || step === steps) {
+      latest = next.value;
+      const { step, steps, saved, samples = [] } = latest;
+      for (const [i, { picture }] of samples.entries())
+        await replaceFile(join(folder, 'samples', `step${padded(step)}-${i}.png`), await encodePng(picture));
+      if (saved) {
         validation ??= await openValidation(folder, kept ? step - 1 : 0);
-        const measured = await validate();
-        if (measured !== undefined) await validation.add(step, measured);
-        if (step < steps) await write(`${name}-step${`${step}`.padStart(8, '0')}`, lora());
-        // Last: what a training that goes on from here would not write again is there by then.
-        if (step < steps) await save();
+        if (saved.validationLoss !== null) await validation.add(step, saved.validationLoss);
+        if (step < steps) {
+          const path = join(folder, `${name}-step${padded(step)}.safetensors`);
+          await writeKohya(path, saved.lora, metadataOf(request, { ...about, step }, pipeline));
+          // Last: what a training that goes on from here would not write again is there by then.
+          await save(latest);
+        }
       }
-      if (samples.due(step, steps)) await samples.draw(step, lora(), signal);
-      const timed = step - first.step;
-      yield { step, steps, loss, stepsPerSecond: timed > 0 ? (timed * 1000) / (performance.now() - first.at) : undefined };
+      yield latest;
     }
-    const diffusers = join(folder, 'pytorch_lora_weights.safetensors');
+    const [diffusers, kohya] = [join(folder, 'pytorch_lora_weights.safetensors'), join(folder, `${name}.safetensors`)];
     await writeDiffusers(diffusers, next.value);
-    const kohya = await write(name, next.value);
+    await writeKohya(kohya, next.value, metadataOf(request, about, pipeline));
     await rm(checkpoint, { force: true });
     const best = validation?.best();
     return { files: [diffusers, kohya], ...(best ? { best } : {}) };
   } catch (error) {
-    if (signal.aborted) await save?.();
+    if (signal.aborted && latest) await save(latest);
     throw error;
   }
 }
 
-/** What kohya's trainer says of a training; nothing that another run of the same settings would say otherwise. */
-const metadataOf = ({
-  request,
-  name,
-  pipeline,
-}: Pick<LocalTraining, 'request' | 'name' | 'pipeline'>): Record<string, string> => ({
-  ss_base_model_version: pipeline.model.family.baseModelVersion,
-  ss_output_name: name,
-  ss_learning_rate: String(request.learning_rate),
-  ss_optimizer: request.optimizer,
-  ss_lr_scheduler: request.lr_scheduler,
-  ss_max_train_steps: String(request.steps),
-  ss_batch_size_per_device: String(request.batch_size),
-  ss_num_train_images: String(request.files.length),
-  ss_seed: String(request.seed),
-  ss_resolution: `(${request.resolution}, ${request.resolution})`,
-  'modelspec.title': name,
-  'modelspec.resolution': `${request.resolution}x${request.resolution}`,
-  'modelspec.prediction_type': pipeline.schedule.predictionType,
-  ...(request.trigger_word ? { 'modelspec.trigger_phrase': request.trigger_word } : {}),
-});
+/** How sample pictures are made. */
+const how = { steps: 20, guidanceScale: 5, sampler: 'ddim' } as const;
+
+const padded = (step: number) => `${step}`.padStart(8, '0');
+
+const picturesOf = (files: readonly CaptionedFile[]): Captioned[] =>
+  files.map(({ path, caption }) => ({
+    read: async () => decodePicture(new Uint8Array(await readFile(path))),
+    caption,
+  }));

@@ -39,6 +39,9 @@ const training = (status: TrainingRecord['status'], step: number): TrainingRecor
   progress: { step, total_steps: 10, loss: null, seconds_left: null },
   error: null,
   warnings: [],
+  checkpoints: [],
+  best_step: null,
+  samples: [],
   request: {
     model: 'm',
     name: 'n',

@@ -7,8 +7,10 @@ import type {
   LoraView,
   Model,
   TrainingCheck,
+  TrainingEvent,
   TrainingRecord,
   TrainingRequestInput,
+  TrainingView,
 } from '@loraloom/jobs';
 import { fetchWithProgress } from './fetch-with-progress.ts';
 import { type Sending, send, sleep } from './request.ts';
@@ -119,7 +121,7 @@ export function connect({ url, apiKey, fetch = globalThis.fetch.bind(globalThis)
     return { ...file, uploaded: true };
   }
 
-  const getTraining = (id: string, options: CallOptions = {}) => get<TrainingRecord>(`/v1/trainings/${id}`, options);
+  const getTraining = (id: string, options: CallOptions = {}) => get<TrainingView>(`/v1/trainings/${id}`, options);
   const getImage = (id: string, options: CallOptions = {}) => get<ImageView>(`/v1/images/${id}`, options);
 
   function records(job: Job, options: WaitOptions): AsyncGenerator<Job, Job, void> {
@@ -157,6 +159,12 @@ export function connect({ url, apiKey, fetch = globalThis.fetch.bind(globalThis)
     checkTraining: (request: TrainingRequestInput, options: CallOptions = {}) =>
       call<TrainingCheck>('POST', '/v1/trainings:check', options, request),
     getTraining,
+    /** What has happened in a training since `after`, the `next` of the answer before. */
+    trainingEvents: (id: string, { after, ...options }: CallOptions & { after?: string } = {}) =>
+      get<{ object: 'list'; data: TrainingEvent[]; next: string | null }>(
+        `/v1/trainings/${id}/events${after === undefined ? '' : `?after=${after}`}`,
+        options,
+      ),
     listTrainings: (options: PageOptions = {}) => list<TrainingRecord>('/v1/trainings', options),
     cancelTraining: (id: string, options: CallOptions = {}) =>
       call<TrainingRecord>('POST', `/v1/trainings/${id}/cancel`, options),

@@ -6,8 +6,10 @@ export type {
   LoraView,
   Model,
   TrainingCheck,
+  TrainingEvent,
   TrainingRecord,
   TrainingRequestInput,
+  TrainingView,
 } from '@loraloom/jobs';
 export {
   type CallOptions,

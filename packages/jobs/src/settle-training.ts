@@ -2,6 +2,8 @@ import { RequestError } from './request-error.ts';
 import type { ParsedTrainingRequest } from './training-request.ts';
 
 const maxSteps = 100_000;
+/** Most checkpoints of a training, each a file and a line in the record. */
+const maxCheckpoints = 200;
 const defaultSteps = 400;
 /** What suits rank 8 on small sets; Lion's steps are longer, Prodigy multiplies it by its own. */
 const defaultLearningRates = { adamw: 1e-3, lion: 1e-4, prodigy: 1 };
@@ -19,6 +21,7 @@ interface Settled {
   seed: number;
   steps: number;
   resolution: number;
+  save_steps: number;
   sample_every_n_steps: number;
 }
 
@@ -43,7 +46,7 @@ export function settleTraining<Request extends Options>(
   request: Request,
   fallback: { resolution: number; seed: number },
 ): Request & Settled {
-  const { files, validation_split, epochs, gradient_accumulation_steps, save_steps } = request;
+  const { files, validation_split, epochs, gradient_accumulation_steps } = request;
   for (const [clash, param, message] of conflicts(request)) {
     if (clash) throw new RequestError('options_conflict', message, param);
   }
@@ -58,6 +61,15 @@ export function settleTraining<Request extends Options>(
     const message = `${epochs} epochs of ${batches} batches are ${steps} steps; want at most ${maxSteps}`;
     throw new RequestError('too_many_steps', message, 'epochs');
   }
+  const save_steps = request.save_steps ?? Math.max(100, Math.ceil(steps / maxCheckpoints));
+  const sample_every_n_steps = request.sample_every_n_steps ?? save_steps;
+  const sampled = request.sample_prompts.length > 0 ? { sample_every_n_steps } : {};
+  for (const [param, every] of Object.entries({ save_steps, ...sampled })) {
+    if (steps / every <= maxCheckpoints) continue;
+    const least = Math.ceil(steps / maxCheckpoints);
+    const message = `every ${every} of ${steps} steps is more than ${maxCheckpoints} times; want ${param} of at least ${least}`;
+    throw new RequestError('options_conflict', message, param);
+  }
   return {
     ...request,
     steps,
@@ -65,7 +77,8 @@ export function settleTraining<Request extends Options>(
     learning_rate: request.learning_rate ?? defaultLearningRates[request.optimizer],
     seed: request.seed ?? fallback.seed,
     resolution: request.resolution ?? fallback.resolution,
-    sample_every_n_steps: request.sample_every_n_steps ?? save_steps,
+    save_steps,
+    sample_every_n_steps,
   };
 }
 

@@ -142,7 +142,12 @@ export const trainingRequestSchema = z
       .max(0.5)
       .default(0)
       .meta({ description: 'Share of the pictures that is not trained on, but tells how good a checkpoint is' }),
-    save_steps: z.int().min(1).max(100_000).default(100).meta({ description: 'Steps between two checkpoints' }),
+    save_steps: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .meta({ description: 'Steps between two checkpoints; default: 100, or more where that would make over 200 of them' }),
     sample_prompts: z
       .array(z.string().min(1).max(2000))
       .max(4)
@@ -166,6 +171,14 @@ export type TrainingRequestInput = z.input<typeof trainingRequestSchema>;
 
 /** The request in the record: what was asked with the defaults filled in. */
 export const settledTrainingRequestSchema = trainingRequestSchema
-  .required({ alpha: true, learning_rate: true, seed: true, steps: true, resolution: true, sample_every_n_steps: true })
+  .required({
+    alpha: true,
+    learning_rate: true,
+    seed: true,
+    steps: true,
+    resolution: true,
+    save_steps: true,
+    sample_every_n_steps: true,
+  })
   .meta({ id: 'SettledTrainingRequest' });
 export type TrainingRequest = z.infer<typeof settledTrainingRequestSchema>;

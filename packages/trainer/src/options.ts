@@ -10,23 +10,24 @@ export interface Captioned {
   caption: string;
 }
 
+/** What a training begins with, beside its options. */
+export interface Material {
+  files: readonly Captioned[];
+  prior?: readonly Captioned[];
+  /** A LoRA to go on from. */
+  start?: Lora | undefined;
+  /** A checkpoint of the same training. */
+  resume?: Uint8Array | undefined;
+}
+
 /** A request's training as the engine takes it. */
-export function trainingOf(
-  request: Options,
-  {
-    files,
-    prior = [],
-    start,
-    resume,
-  }: { files: readonly Captioned[]; prior?: readonly Captioned[]; start?: Lora; resume?: Uint8Array },
-): Training {
-  const { trigger_word: trigger, mixed_precision: precision, gradient_checkpointing: recompute } = request;
-  const given = <Key extends string, T>(key: Key, value: T | undefined) => (value === undefined ? {} : { [key]: value });
+export function trainingOf(request: Options, { files, prior = [], start, resume }: Material): Training {
+  const { text_encoder_lr, max_grad_norm, min_snr_gamma, ema_decay, gradient_checkpointing, mixed_precision } = request;
+  const examples = (pictures: readonly Captioned[]) =>
+    pictures.map(({ read, caption }): Example => ({ picture: read, caption: captionOf(request, caption) }));
   return {
-    examples: files.map(
-      ({ read, caption }): Example => ({ picture: read, caption: trigger ? `${trigger}, ${caption}` : caption }),
-    ),
-    prior: prior.map(({ read, caption }): Example => ({ picture: read, caption })),
+    examples: examples(files),
+    ...(prior.length > 0 ? { prior: examples(prior) } : {}),
     priorWeight: request.prior_loss_weight,
     rank: request.rank,
     alpha: request.alpha,
@@ -37,28 +38,32 @@ export function trainingOf(
     buckets: request.enable_bucket,
     flip: request.flip_aug,
     shuffleTags: request.shuffle_caption,
-    // The trigger word is a tag before all others.
-    keptTags: request.keep_tokens + (trigger ? 1 : 0),
+    // The trigger word's tags are before all others.
+    keptTags: request.keep_tokens + (request.trigger_word?.split(',').length ?? 0),
     captionDropout: request.caption_dropout,
     validationSplit: request.validation_split,
     steps: request.steps,
     batchSize: request.batch_size,
     accumulation: request.gradient_accumulation_steps,
-    learningRate: request.learning_rate,
     optimizer: request.optimizer,
     weightDecay: request.weight_decay,
+    learningRate: request.learning_rate,
     schedule: request.lr_scheduler,
     warmup: request.lr_warmup_steps,
     cycles: request.lr_scheduler_num_cycles,
     noiseOffset: request.noise_offset,
     keepSteps: request.save_steps,
-    ...given('textLearningRate', request.text_encoder_lr),
-    ...given('maxGradientNorm', request.max_grad_norm),
-    ...given('minSnrGamma', request.min_snr_gamma),
-    ...given('emaDecay', request.ema_decay),
-    ...(recompute === 'auto' ? {} : { recompute }),
-    ...(precision === undefined ? {} : { precision: precision === 'fp16' ? 'float16' : 'float32' }),
-    ...given('start', start),
-    ...given('resume', resume),
+    ...(text_encoder_lr === undefined ? {} : { textLearningRate: text_encoder_lr }),
+    ...(max_grad_norm === undefined ? {} : { maxGradientNorm: max_grad_norm }),
+    ...(min_snr_gamma === undefined ? {} : { minSnrGamma: min_snr_gamma }),
+    ...(ema_decay === undefined ? {} : { emaDecay: ema_decay }),
+    ...(gradient_checkpointing === 'auto' ? {} : { recompute: gradient_checkpointing }),
+    ...(mixed_precision === undefined ? {} : { precision: mixed_precision === 'fp16' ? 'float16' : 'float32' }),
+    ...(start ? { start } : {}),
+    ...(resume ? { resume } : {}),
   };
 }
+
+/** What a picture is said to show while it is trained on. */
+export const captionOf = ({ trigger_word = '' }: Pick<TrainingRequest, 'trigger_word'>, caption: string): string =>
+  [trigger_word, caption].filter((part) => part.trim() !== '').join(', ');

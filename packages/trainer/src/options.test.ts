@@ -1,14 +1,15 @@
+import { settledTrainingRequestSchema, type TrainingRequestInput } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
-import { captionOf, trainingOptions } from './training-options.ts';
-import { settledTrainingRequestSchema, type TrainingRequestInput } from './training-request.ts';
+import { captionOf, trainingOf } from './options.ts';
 
 const settled = { model: 'm', name: 'n', files: [{ file_id: 'file_7yt09zhw3gq8m5tr1vkd2xcfaj', caption: '' }] };
 const optionsOf = (change: Partial<TrainingRequestInput>) =>
-  trainingOptions(
+  trainingOf(
     settledTrainingRequestSchema.parse({
-      ...{ ...settled, alpha: 4, seed: 1, steps: 9, resolution: 64, learning_rate: 1, sample_every_n_steps: 1 },
+      ...{ ...settled, alpha: 4, seed: 1, steps: 9, resolution: 64, learning_rate: 1, sample_every_n_steps: 1, save_steps: 3 },
       ...change,
     }),
+    { files: [] },
   );
 
 test.each([
