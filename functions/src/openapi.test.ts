@@ -8,8 +8,10 @@ import {
   loraViewSchema,
   modelSchema,
   trainingCheckSchema,
+  trainingEventSchema,
   trainingRecordSchema,
   trainingRequestSchema,
+  trainingViewSchema,
 } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
@@ -84,6 +86,8 @@ test.each([
   ['fileUpload', fileUploadSchema],
   ['trainingRequest', trainingRequestSchema],
   ['training', trainingRecordSchema],
+  ['trainingDetails', trainingViewSchema],
+  ['trainingEvents', z.array(trainingEventSchema)],
   ['trainingCheck', trainingCheckSchema],
   ['lora', loraRecordSchema],
   ['loraDownload', loraViewSchema],

@@ -19,6 +19,7 @@ import {
   putRecord,
   readJob,
   readLora,
+  readTrainingEvents,
   type TrainingRequestInput,
   trainingRequestSchema,
   trainings,
@@ -191,6 +192,18 @@ it('trains with every option that a request has', async () => {
         noise_offset: 0.05,
         caption_dropout: 0.1,
         learning_rate: 0.05,
+        enable_bucket: true,
+        flip_aug: true,
+        shuffle_caption: true,
+        keep_tokens: 1,
+        trigger_word: 'stripy',
+        gradient_accumulation_steps: 2,
+        ema_decay: 0.5,
+        train_text_encoder: true,
+        text_encoder_lr: 0.01,
+        prior_files: [{ file_id: await upload(new Uint8Array(await picture(11))), caption: 'a thing' }],
+        gradient_checkpointing: true,
+        mixed_precision: 'fp16',
       })
     ).id,
   );
@@ -198,12 +211,102 @@ it('trains with every option that a request has', async () => {
   const record = await readLora(services.bucket, tenant, 'thorough');
   const file = await services.bucket.getBytes(keys.loraWeights(tenant, 'thorough', record?.lora_id ?? ''));
   const { metadata, tensors } = decodeSafetensors(file?.bytes ?? new Uint8Array());
-  expect(metadata).toMatchObject({ ss_lr_scheduler: 'cosine', ss_min_snr_gamma: '5', ss_noise_offset: '0.05' });
+  expect(metadata).toMatchObject({
+    ss_lr_scheduler: 'cosine',
+    ss_min_snr_gamma: '5',
+    ss_noise_offset: '0.05',
+    ss_enable_bucket: 'True',
+    ss_text_encoder_lr: '0.01',
+    ss_gradient_accumulation_steps: '2',
+    ss_num_reg_images: '1',
+    ss_tag_frequency: JSON.stringify({ '1_thorough': { stripy: 2, stripes: 1, dots: 1 } }),
+    'modelspec.trigger_phrase': 'stripy',
+  });
   expect(tensors.get('lora_unet_down_blocks_0_resnets_0_conv1.lora_down.weight')?.shape.slice(2)).toEqual([3, 3]);
   const plain = await finished.image((await askImage()).id);
   const styled = await finished.image((await askImage({ loras: [{ name: 'thorough', weight: 2 }] })).id);
   expect(styled).toMatchObject({ status: 'succeeded' });
   expect(styled.output?.images[0]?.sha256).not.toBe(plain.output?.images[0]?.sha256);
+});
+
+it('keeps checkpoints, tells which is best, paints samples, and tells what happens', async () => {
+  startWorker();
+  const files = await Promise.all(
+    [3, 7, 9].map(async (shade) => ({ file_id: await upload(new Uint8Array(await picture(shade))), caption: 'stripes' })),
+  );
+  const asked = {
+    files,
+    steps: 6,
+    save_steps: 2,
+    validation_split: 0.34,
+    sample_prompts: ['a cat', 'a dog'],
+    learning_rate: 0.05,
+  };
+  const job = await finished.training((await askTraining({ ...asked, sample_every_n_steps: 3 })).id);
+  expect(job).toMatchObject({ status: 'succeeded', error: null });
+  expect(job.checkpoints.map(({ step }) => step)).toEqual([2, 4, 6]);
+  const losses = job.checkpoints.map(({ validation_loss }) => validation_loss ?? Number.NaN);
+  expect(job.best_step).toBe(2 * (1 + losses.indexOf(Math.min(...losses))));
+  for (const { step, sha256, size_bytes } of job.checkpoints) {
+    const file = await services.bucket.getBytes(keys.checkpointLora(tenant, job.id, step));
+    expect(
+      createHash('sha256')
+        .update(file?.bytes ?? '')
+        .digest('hex'),
+    ).toBe(sha256);
+    expect(file?.size).toBe(size_bytes);
+    expect(decodeSafetensors(file?.bytes ?? new Uint8Array()).metadata).toMatchObject({
+      ss_steps: `${step}`,
+      ss_max_train_steps: '6',
+    });
+  }
+  // The last checkpoint is the result.
+  expect(job.checkpoints.at(-1)?.sha256).toBe(job.output?.lora.sha256);
+  expect(new Set(job.checkpoints.map(({ sha256 }) => sha256)).size).toBe(3);
+
+  expect(job.samples.map(({ step, index, prompt }) => [step, index, prompt])).toEqual([
+    [3, 0, 'a cat'],
+    [3, 1, 'a dog'],
+    [6, 0, 'a cat'],
+    [6, 1, 'a dog'],
+  ]);
+  const painted = await Promise.all(
+    job.samples.map(async ({ step, index }) => {
+      const { bytes } = (await services.bucket.getBytes(keys.sample(tenant, job.id, step, index))) ?? expect.unreachable();
+      return decodePicture(bytes);
+    }),
+  );
+  for (const { width, height } of painted) expect([width, height]).toEqual([64, 64]);
+  expect(painted[0]?.data).not.toEqual(painted[2]?.data);
+
+  const { events, next } = await readTrainingEvents(services.bucket, tenant, job.id);
+  const steps = events.flatMap((event) => (event.type === 'step' ? [event] : []));
+  expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(new Set(steps.map(({ learning_rate }) => learning_rate))).toEqual(new Set([0.05]));
+  expect(events.flatMap((event) => (event.type === 'checkpoint' ? [event.validation_loss] : []))).toEqual(losses);
+  expect(events.filter(({ type }) => type === 'sample').length).toBe(4);
+  expect(events.at(-1)).toMatchObject({ type: 'log', message: 'succeeded' });
+  expect(await readTrainingEvents(services.bucket, tenant, job.id, next ?? '')).toEqual({ events: [], next });
+
+  // Trained on from the best: at next to no learning rate it is what it was.
+  const on = { steps: 1, learning_rate: 1e-30, weight_decay: 0 };
+  const continued = await finished.training(
+    (await askTraining({ ...on, name: 'on', continue_from: { training_id: job.id } })).id,
+  );
+  const weightsOf = async (key: string) =>
+    decodeSafetensors((await services.bucket.getBytes(key))?.bytes ?? new Uint8Array()).tensors;
+  const record = await readLora(services.bucket, tenant, 'on');
+  expect(await weightsOf(keys.loraWeights(tenant, 'on', record?.lora_id ?? ''))).toEqual(
+    await weightsOf(keys.checkpointLora(tenant, job.id, job.best_step ?? 0)),
+  );
+  expect(continued.status).toBe('succeeded');
+  const finalLora = await finished.training((await askTraining({ ...on, name: 'more', continue_from: { lora: 'stripes' } })).id);
+  expect(finalLora.checkpoints[0]?.sha256).toBeDefined();
+  expect(await weightsOf(keys.checkpointLora(tenant, finalLora.id, 1))).toEqual(
+    await weightsOf(keys.checkpointLora(tenant, job.id, 6)),
+  );
+  const none = await finished.training((await askTraining({ ...on, continue_from: { training_id: job.id, step: 5 } })).id);
+  expect(none).toMatchObject({ status: 'failed', error: { code: 'unknown_checkpoint', param: 'continue_from.step' } });
 });
 
 it('fails a training on a picture that cannot be decoded, once, and says which', async () => {

@@ -28,7 +28,7 @@ export async function* train(
 ): AsyncGenerator<TrainerStep, Written> {
   const { request, name, outputFolder: folder, pipeline } = local;
   const checkpoint = join(folder, 'checkpoint.safetensors');
-  await mkdir(join(folder, 'samples'), { recursive: true });
+  await mkdir(request.sample_prompts.length > 0 ? join(folder, 'samples') : folder, { recursive: true });
   const kept = existsSync(checkpoint) ? new Uint8Array(await readFile(checkpoint)) : undefined;
   if (kept && !resume)
     throw new UserError(`${checkpoint}: an unfinished training; --resume to go on with it, or remove it to begin anew`);
