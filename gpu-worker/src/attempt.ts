@@ -23,6 +23,8 @@ export interface Attempt<Record extends JobRecord> {
   signal: AbortSignal;
   /** Writes how far the job has come, at most once a second, and looks whether it was canceled. */
   report(progress: Progress): Promise<void>;
+  /** Changes the record at once, for what must not be lost. @throws AttemptLost if the attempt is not the current one any more */
+  amend(change: (record: Record) => Record): Promise<void>;
 }
 
 /** Thrown into a job that was canceled while it ran. */
@@ -63,6 +65,9 @@ export async function attempt<Record extends JobRecord>(
         reported = Date.now();
         const job = await update((current) => ({ ...current, progress }));
         if (job.cancel_requested) canceled.abort(new Canceled());
+      },
+      async amend(change) {
+        await update(change);
       },
     });
     await update((job) =>

@@ -23,7 +23,13 @@ export function bucketLoras(bucket: Bucket): Loras {
       const record = await readLora(bucket, tenant, name);
       if (!record) throw new Failure('unknown_lora', `there is no LoRA ${name}; GET /v1/loras lists those there are`, param);
       const { sha256, lora_id, size_bytes } = record;
-      const lora = kept.get(sha256) ?? load(bucket, keys.loraWeights(tenant, name, lora_id));
+      const key = keys.loraWeights(tenant, name, lora_id);
+      const lora =
+        kept.get(sha256) ??
+        readStored(bucket, key).then((found) => {
+          if (!found) throw new Error(`${key} is missing, though its record is there`);
+          return found;
+        });
       kept.set(sha256, lora, { size: size_bytes });
       lora.catch(() => kept.delete(sha256));
       return lora;
@@ -31,9 +37,10 @@ export function bucketLoras(bucket: Bucket): Loras {
   };
 }
 
-async function load(bucket: Bucket, key: string): Promise<Lora> {
+/** A LoRA's file of the bucket, parsed; undefined if there is none. */
+export async function readStored(bucket: Bucket, key: string): Promise<Lora | undefined> {
   const found = await bucket.getBytes(key);
-  if (!found) throw new Error(`${key} is missing, though its record is there`);
+  if (!found) return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'loraloom-lora-'));
   try {
     const path = join(folder, 'lora.safetensors');

@@ -2,6 +2,10 @@ import { decodeMask, decodePicture, InputError, type Picture, resizeCover } from
 import { type Bucket, keys } from '@loraloom/jobs';
 import { Failure } from './failure.ts';
 
+/** An uploaded picture as it is. @throws Failure naming the file and what is wrong with it */
+export const readWhole = (bucket: Bucket, tenant: string, file: string, param: string) =>
+  read(bucket, tenant, file, param, decodePicture);
+
 /** An uploaded picture, scaled to cover `width` × `height`. @throws Failure naming the file and what is wrong with it */
 export const readPicture = (bucket: Bucket, tenant: string, file: string, param: string, width: number, height: number) =>
   read(bucket, tenant, file, param, async (bytes): Promise<Picture> => resizeCover(await decodePicture(bytes), width, height));

@@ -1,201 +1,165 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Example, type Lora, type Pipeline, readLora, trainLora, writeKohya } from '@loraloom/engine';
+import { encodePng, type Lora } from '@loraloom/engine';
+import { type Bucket, keys, readJob, type TrainingRecord, trainings } from '@loraloom/jobs';
 import {
-  type Bucket,
-  createRecord,
-  idTime,
-  keys,
-  type LoraRecord,
-  loraRecordSchema,
-  type TrainingRecord,
-  trainings,
-  updateRecord,
-} from '@loraloom/jobs';
+  best,
+  type Captioned,
+  encodeLora,
+  metadataOf,
+  runTraining,
+  type Sample,
+  type Saved,
+  type TrainerStep,
+  trainingOf,
+} from '@loraloom/trainer';
 import { type Attempt, attempt } from './attempt.ts';
+import { openEvents } from './events.ts';
+import { Failure } from './failure.ts';
+import { type Loras, readStored } from './loras.ts';
 import type { Models } from './models.ts';
-import { readPicture } from './pictures.ts';
+import { readWhole } from './pictures.ts';
+import { publish } from './publish.ts';
 import type { Services } from './services.ts';
 
-/** Seconds between two checkpoints: what a crash costs at most. */
-const checkpointSeconds = 20;
+/** Seconds after which a checkpoint to resume from is written though `save_steps` are not over: what a crash costs at most. */
+const checkpointSeconds = 60;
 
 /** Trains a LoRA, going on from its checkpoint where an earlier attempt left one. */
-export function trainingHandler(services: Services, models: Models) {
+export function trainingHandler(services: Services, models: Models, loras: Loras) {
   return (job: { tenant: string; id: string }, stop: AbortSignal) =>
-    attempt(services, trainings, job, stop, (begun) => train(services, models, begun));
+    attempt(services, trainings, job, stop, (begun) => train(services, models, loras, begun));
 }
 
-async function train({ bucket, log }: Services, models: Models, { tenant, record, signal, report }: Attempt<TrainingRecord>) {
+async function train(services: Services, models: Models, loras: Loras, begun: Attempt<TrainingRecord>) {
+  const { bucket, log } = services;
+  const { tenant, record, signal, report, amend } = begun;
   const { request, id } = record;
-  const { pipeline, digest } = await models.open(request.model);
-  const examples = await readExamples(bucket, tenant, request, pipeline, signal);
-  const checkpointKey = keys.checkpoint(tenant, id);
-  const kept = await bucket.getBytes(checkpointKey);
-  const training = {
-    examples,
-    rank: request.rank,
-    alpha: request.alpha,
-    learningRate: request.learning_rate,
-    optimizer: request.optimizer,
-    steps: request.steps,
-    batchSize: request.batch_size,
-    seed: request.seed,
-    targets: request.targets,
-    trainTextEncoder: request.train_text_encoder,
-    schedule: request.lr_scheduler,
-    warmup: request.lr_warmup_steps,
-    noiseOffset: request.noise_offset,
-    captionDropout: request.caption_dropout,
-    ...(request.max_grad_norm === undefined ? {} : { maxGradientNorm: request.max_grad_norm }),
-    ...(request.min_snr_gamma === undefined ? {} : { minSnrGamma: request.min_snr_gamma }),
+  const { model, pipeline, batch, digest } = await models.open(request.model);
+  const kept = await bucket.getBytes(keys.checkpoint(tenant, id));
+  const start = kept ? undefined : await readStart(bucket, loras, tenant, request);
+  const training = trainingOf(request, {
+    files: picturesOf(bucket, tenant, request, 'files'),
+    prior: picturesOf(bucket, tenant, request, 'prior_files'),
+    ...(start ? { start } : {}),
+    ...(kept ? { resume: kept.bytes } : {}),
+  });
+  const events = openEvents(bucket, (part) => keys.eventsPart(tenant, id, record.attempts, part), {
+    failed: (error) => log({ level: 'warn', message: 'events not written', training: id, error: String(error) }),
+  });
+  events.add({ type: 'log', message: kept ? 'resumed from a checkpoint' : 'begun' });
+  const about = {
+    name: request.name,
+    model: request.model,
+    modelDigest: digest,
+    captions: request.files.map(({ caption }) => caption),
+    priorPictures: request.prior_files.length,
   };
-  const begun = performance.now();
+  const sampling = {
+    batch,
+    steps: model.default_steps,
+    guidanceScale: model.default_guidance_scale,
+    sampler: model.default_sampler,
+  };
   const saveCheckpoint = async (bytes: Uint8Array) => {
-    await bucket.put(checkpointKey, bytes, { contentType: 'application/octet-stream' });
+    await bucket.put(keys.checkpoint(tenant, id), bytes, { contentType: 'application/octet-stream' });
+    saved = Date.now();
   };
+
+  /** A checkpoint's LoRA, then its line in the record, and last what a resumed training goes on from: it would not come here again. */
+  const save = async ({ step, smoothLoss, checkpoint }: TrainerStep, { lora, validationLoss }: Saved) => {
+    const bytes = await encodeLora(lora, metadataOf(request, { ...about, step }, pipeline));
+    await bucket.put(keys.checkpointLora(tenant, id, step), bytes, { contentType: 'application/octet-stream' });
+    const entry = {
+      step,
+      loss: smoothLoss,
+      validation_loss: validationLoss,
+      size_bytes: bytes.length,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+    };
+    await amend((job) => {
+      const checkpoints = [...job.checkpoints.filter((other) => other.step !== step), entry].toSorted((a, b) => a.step - b.step);
+      return { ...job, checkpoints, best_step: best(checkpoints) };
+    });
+    events.add({ type: 'checkpoint', step, loss: smoothLoss, validation_loss: validationLoss });
+    await saveCheckpoint(checkpoint());
+  };
+
+  const keepSamples = async (step: number, samples: readonly Sample[]) => {
+    for (const [index, { picture }] of samples.entries())
+      await bucket.put(keys.sample(tenant, id, step, index), await encodePng(picture), { contentType: 'image/png' });
+    const entries = samples.map(({ prompt }, index) => ({ step, index, prompt }));
+    await amend((job) => ({ ...job, samples: [...job.samples.filter((other) => other.step !== step), ...entries] }));
+    for (const entry of entries) events.add({ type: 'sample', ...entry });
+  };
+
   let saved = Date.now();
-  let finalLoss = 0;
-  let first: number | undefined;
-  let latest: (() => Uint8Array) | undefined;
+  let latest: TrainerStep | undefined;
   try {
-    const run = trainLora(pipeline, { ...training, ...(kept ? { resume: kept.bytes } : {}) }, signal);
+    const run = runTraining(pipeline, request, training, sampling, signal);
     let next = await run.next();
     for (; !next.done; next = await run.next()) {
-      const { step, steps, loss, checkpoint } = next.value;
-      first ??= step - 1;
-      // Smoothed: the loss of one step says more about its timesteps than about the LoRA.
-      finalLoss = finalLoss === 0 ? loss : 0.95 * finalLoss + 0.05 * loss;
-      latest = checkpoint;
-      if (Date.now() - saved > checkpointSeconds * 1000) {
-        await saveCheckpoint(checkpoint());
-        saved = Date.now();
-      }
-      const seconds = ((performance.now() - begun) / 1000 / (step - first)) * (steps - step);
-      await report({ step, total_steps: steps, loss: finalLoss, seconds_left: Math.round(seconds) });
+      latest = next.value;
+      const { step, steps, loss, smoothLoss, learningRate, stepsPerSecond } = latest;
+      events.add({ type: 'step', step, loss, learning_rate: learningRate });
+      if (latest.samples) await keepSamples(step, latest.samples);
+      if (latest.saved) await save(latest, latest.saved);
+      else if (Date.now() - saved > checkpointSeconds * 1000) await saveCheckpoint(latest.checkpoint());
+      await events.flush();
+      const seconds_left = stepsPerSecond === undefined ? null : Math.round((steps - step) / stepsPerSecond);
+      await report({ step, total_steps: steps, loss: smoothLoss, seconds_left });
     }
-    const stored = await publish({ bucket }, tenant, record, next.value, pipeline, digest);
-    await bucket.delete(checkpointKey);
+    const stored = await publish(bucket, tenant, record, await encodeLora(next.value, metadataOf(request, about, pipeline)));
+    events.add({ type: 'log', message: 'succeeded' });
+    await events.flush(true);
+    await bucket.delete(keys.checkpoint(tenant, id));
+    // A resumed training that had no step left to take knows its loss from the record.
+    const last = latest?.smoothLoss ?? record.checkpoints.at(-1)?.loss ?? 0;
     return {
       output: {
         lora: { name: request.name, lora_id: stored.lora_id, size_bytes: stored.size_bytes, sha256: stored.sha256 },
-        final_loss: finalLoss,
+        final_loss: last,
       },
-      progress: { step: request.steps, total_steps: request.steps, loss: finalLoss, seconds_left: 0 },
+      progress: { step: request.steps, total_steps: request.steps, loss: last, seconds_left: 0 },
     };
   } catch (error) {
+    events.add({ type: 'log', message: error instanceof Error ? error.message : String(error) });
+    await events.flush(true);
     // Told to stop: the next worker goes on from here.
     if (signal.aborted && latest) {
-      await saveCheckpoint(latest());
+      await saveCheckpoint(latest.checkpoint());
       log({ level: 'info', message: 'training checkpointed', training: id });
     }
     throw error;
   }
 }
 
-async function readExamples(
+/** Pictures of the bucket, each read when it is wanted. */
+const picturesOf = (
   bucket: Bucket,
   tenant: string,
-  { files, trigger_word }: TrainingRecord['request'],
-  { resolution }: Pipeline,
-  signal: AbortSignal,
-): Promise<Example[]> {
-  const examples: Example[] = [];
-  for (const [i, { file_id, caption }] of files.entries()) {
-    signal.throwIfAborted();
-    const param = `files.${i}.file_id`;
-    const picture = () => readPicture(bucket, tenant, file_id, param, resolution, resolution);
-    examples.push({ picture, caption: trigger_word ? `${trigger_word}, ${caption}` : caption });
-  }
-  return examples;
-}
+  request: TrainingRecord['request'],
+  list: 'files' | 'prior_files',
+): Captioned[] =>
+  request[list].map(({ file_id, caption }, i) => ({
+    read: () => readWhole(bucket, tenant, file_id, `${list}.${i}.file_id`),
+    caption,
+  }));
 
-/** Writes the LoRA's file, reads it back, and makes it the latest version of its name. */
-async function publish(
-  { bucket }: Pick<Services, 'bucket'>,
+/** The LoRA that a training goes on from. @throws Failure if it is not there any more */
+async function readStart(
+  bucket: Bucket,
+  loras: Loras,
   tenant: string,
-  { id, request, created_at }: TrainingRecord,
-  lora: Lora,
-  pipeline: Pipeline,
-  modelDigest: string,
-): Promise<LoraRecord> {
-  // The version's id follows from the training's, so that publishing twice writes the same object.
-  const loraId = id.replace(/^trn_/, 'lora_');
-  const { family } = pipeline.model;
-  const bytes = await encode(lora, {
-    ss_base_model_version: family.baseModelVersion,
-    ss_output_name: request.name,
-    ss_learning_rate: String(request.learning_rate),
-    ss_optimizer: request.optimizer,
-    ss_lr_scheduler: request.lr_scheduler,
-    ss_lr_warmup_steps: String(request.lr_warmup_steps),
-    ss_noise_offset: String(request.noise_offset || 'None'),
-    ss_min_snr_gamma: String(request.min_snr_gamma ?? 'None'),
-    ss_max_train_steps: String(request.steps),
-    ss_steps: String(request.steps),
-    ss_batch_size_per_device: String(request.batch_size),
-    ss_num_train_images: String(request.files.length),
-    ss_seed: String(request.seed),
-    ss_training_started_at: String(idTime(id) / 1000),
-    ss_resolution: `(${pipeline.resolution}, ${pipeline.resolution})`,
-    ss_sd_model_name: request.model,
-    ss_sd_model_hash: modelDigest,
-    'modelspec.title': request.name,
-    'modelspec.resolution': `${pipeline.resolution}x${pipeline.resolution}`,
-    'modelspec.prediction_type': pipeline.schedule.predictionType,
-    'modelspec.date': created_at,
-    ...(request.trigger_word ? { 'modelspec.trigger_phrase': request.trigger_word } : {}),
-  });
-  const key = keys.loraWeights(tenant, request.name, loraId);
-  await bucket.put(key, bytes, { contentType: 'application/octet-stream' });
-  const written = await bucket.getBytes(key);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  if (!written || createHash('sha256').update(written.bytes).digest('hex') !== sha256)
-    throw new Error(`${key} reads back other than it was written`);
-  const record: LoraRecord = {
-    name: request.name,
-    object: 'lora',
-    lora_id: loraId,
-    model: request.model,
-    rank: request.rank,
-    alpha: request.rank,
-    trigger_word: request.trigger_word ?? null,
-    training_id: id,
-    size_bytes: bytes.length,
-    sha256,
-    created_at: new Date().toISOString(),
-  };
-  const recordKey = keys.loraRecord(tenant, request.name);
-  if (!(await createRecord(bucket, recordKey, record))) {
-    // A training that was asked for earlier does not replace the result of a later one.
-    await updateRecord(bucket, recordKey, loraRecordSchema, (other) =>
-      other.training_id && idTime(other.training_id) > idTime(id) ? undefined : record,
-    );
-  }
-  return record;
-}
-
-/** A kohya file's bytes, which were read back and hold what was trained. */
-async function encode(lora: Lora, metadata: Record<string, string>): Promise<Uint8Array> {
-  const folder = await mkdtemp(join(tmpdir(), 'loraloom-lora-'));
-  try {
-    const path = join(folder, 'lora.safetensors');
-    await writeKohya(path, lora, metadata);
-    const back = await readLora(path);
-    for (const [name, { down, up, alpha, rank }] of lora.modules) {
-      const half = back.modules.get(name);
-      // Half precision keeps eleven bits, and alpha is folded into `up`.
-      const near = (a: number, b: number) => Math.abs(a - b) <= 1e-3 * Math.abs(a) + 1e-7;
-      const same =
-        half &&
-        down.every((value, i) => near(value, half.down[i] ?? Number.NaN)) &&
-        up.every((value, i) => near((value * alpha) / rank, half.up[i] ?? Number.NaN));
-      if (!same) throw new Error(`the file of the trained LoRA differs from what was trained at ${name}`);
-    }
-    return await readFile(path);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  { continue_from: from }: TrainingRecord['request'],
+): Promise<Lora | undefined> {
+  if (!from) return undefined;
+  if ('lora' in from) return loras.find(tenant, from.lora, 'continue_from.lora');
+  const { training_id: id } = from;
+  const other = await readJob(bucket, trainings, tenant, id);
+  const step = from.step ?? other?.best_step ?? other?.checkpoints.at(-1)?.step;
+  const missing = `training ${id} has no checkpoint${step === undefined ? '' : ` of step ${step}`}; its record lists those it has`;
+  if (step === undefined) throw new Failure('unknown_checkpoint', missing, 'continue_from.training_id');
+  const lora = await readStored(bucket, keys.checkpointLora(tenant, id, step));
+  if (!lora) throw new Failure('unknown_checkpoint', missing, 'continue_from.step');
+  return lora;
 }

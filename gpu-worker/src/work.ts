@@ -17,9 +17,10 @@ type Handler = (job: { tenant: string; id: string }, stop: AbortSignal) => Promi
  */
 export async function work(services: Services, queues: readonly QueueName[], stop: AbortSignal): Promise<void> {
   const models = bucketModels(services);
+  const loras = bucketLoras(services.bucket);
   const handlers: Record<QueueName, Handler> = {
-    trainings: trainingHandler(services, models),
-    images: imageHandler(services, models, bucketLoras(services.bucket)),
+    trainings: trainingHandler(services, models, loras),
+    images: imageHandler(services, models, loras),
   };
   const sweep = setInterval(() => sweepQuietly(services), 120_000);
   sweepQuietly(services);

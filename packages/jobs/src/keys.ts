@@ -13,7 +13,8 @@ export type JobFolder = 'trainings' | 'images';
  *
  * ```
  * tenants/{tenant}/files/{file_id}/record.json, content
- * tenants/{tenant}/trainings/{id}/request.json, record.json, checkpoint.safetensors
+ * tenants/{tenant}/trainings/{id}/request.json, record.json, checkpoint.safetensors (all that a resumed training needs)
+ * tenants/{tenant}/trainings/{id}/checkpoints/{step}.safetensors, samples/{step}-{index}.png, events/{attempt}-{part}.ndjson
  * tenants/{tenant}/images/{id}/request.json, record.json, {index}.png
  * tenants/{tenant}/loras/{name}/record.json, {lora_id}.safetensors
  * models/{name}/model.json and the diffusers folder beside it
@@ -31,6 +32,13 @@ export const keys = {
   jobRequest: (folder: JobFolder, tenant: string, id: string) => `tenants/${tenant}/${folder}/${id}/request.json`,
   jobRecord: (folder: JobFolder, tenant: string, id: string) => `tenants/${tenant}/${folder}/${id}/record.json`,
   checkpoint: (tenant: string, trainingId: string) => `tenants/${tenant}/trainings/${trainingId}/checkpoint.safetensors`,
+  checkpointLora: (tenant: string, trainingId: string, step: number) =>
+    `tenants/${tenant}/trainings/${trainingId}/checkpoints/${padded(step)}.safetensors`,
+  sample: (tenant: string, trainingId: string, step: number, index: number) =>
+    `tenants/${tenant}/trainings/${trainingId}/samples/${padded(step)}-${index}.png`,
+  events: (tenant: string, trainingId: string) => `tenants/${tenant}/trainings/${trainingId}/events/`,
+  eventsPart: (tenant: string, trainingId: string, attempt: number, part: number) =>
+    `tenants/${tenant}/trainings/${trainingId}/events/${padded(attempt)}-${padded(part)}.ndjson`,
   picture: (tenant: string, imageId: string, index: number) => `tenants/${tenant}/images/${imageId}/${index}.png`,
 
   loras: (tenant: string) => `tenants/${tenant}/loras/`,
@@ -48,3 +56,6 @@ export const keys = {
   outbox: () => 'outbox/',
   outboxEntry: (folder: JobFolder, tenant: string, id: string) => `outbox/${folder}/${tenant}/${id}`,
 };
+
+/** So that keys sort as their numbers do. */
+const padded = (n: number) => `${n}`.padStart(6, '0');

@@ -100,19 +100,10 @@ export function checkTraining(
     );
 }
 
-/** What must be the same for a checkpoint to belong to a training. */
+/** What must be the same for a checkpoint to belong to a training; where it began is in the checkpoint's values. */
 export function identityOf(training: Training): string {
-  const {
-    examples,
-    prior = [],
-    start,
-    steps: _,
-    learningRate: __,
-    resume: ___,
-    memoryBytes: ____,
-    recompute: _____,
-    ...options
-  } = training;
+  const { examples, prior = [], ...options } = training;
+  const free = { start: undefined, steps: undefined, learningRate: undefined, resume: undefined };
   const captions = [...examples, ...prior].map(({ caption }) => caption);
-  return JSON.stringify({ ...options, captions, ...(start ? { start: start.digest } : {}) });
+  return JSON.stringify({ ...options, ...free, memoryBytes: undefined, recompute: undefined, captions });
 }
