@@ -15,6 +15,7 @@ import {
 import { type Attempt, attempt } from './attempt.ts';
 import { openEvents } from './events.ts';
 import { Failure } from './failure.ts';
+import { lookOver } from './look-over.ts';
 import { type Loras, readStored } from './loras.ts';
 import type { Models } from './models.ts';
 import { readWhole } from './pictures.ts';
@@ -34,8 +35,9 @@ async function train(services: Services, models: Models, loras: Loras, begun: At
   const { bucket, log } = services;
   const { tenant, record, signal, report, amend } = begun;
   const { request, id } = record;
-  const { model, pipeline, batch, digest } = await models.open(request.model);
   const kept = await bucket.getBytes(keys.checkpoint(tenant, id));
+  if (!kept) await lookOver(services, begun);
+  const { model, pipeline, batch, digest } = await models.open(request.model);
   const start = kept ? undefined : await readStart(bucket, loras, tenant, request);
   const training = trainingOf(request, {
     files: picturesOf(bucket, tenant, request, 'files'),

@@ -226,6 +226,22 @@ it('fails a training on a picture that cannot be decoded, once, and says which',
   });
 });
 
+it('tells of pictures that look alike, though they are stored otherwise', async () => {
+  startWorker();
+  const one = { width: 80, height: 64, data: new Uint8Array(80 * 64 * 3).map((_, i) => (i * 3) % 256) };
+  const other = { ...one, data: one.data.map((value) => Math.min(255, value + 1)) };
+  const ids = await Promise.all([one, other].map(async (each) => upload(new Uint8Array(await encodePng(each)))));
+  const { id } = await askTraining({
+    files: [...ids, await upload(new Uint8Array(await picture(7)))].map((file_id) => ({ file_id, caption: 'a' })),
+  });
+  const { status, warnings } = await finished.training(id);
+  expect(status).toBe('succeeded');
+  expect(warnings.map(({ code, file }) => [code, file?.index])).toEqual([
+    ['few_steps', undefined],
+    ['near_duplicate_picture', 1],
+  ]);
+});
+
 it('makes a picture that is not square', async () => {
   startWorker();
   const { id } = await askImage({ width: 72, height: 64 });

@@ -10,7 +10,7 @@ const how = { negativePrompt: '', steps: 20, guidanceScale: 5, sampler: 'ddim' }
 /** Opens what makes a picture of each sample prompt with a LoRA as it stands, into `samples/` of the output folder. */
 export function openSamples({ request, pipeline, outputFolder }: LocalTraining) {
   const { sample_prompts: prompts, sample_every_n_steps: every, resolution, seed } = request;
-  const batch = openBatch(pipeline, Math.max(1, prompts.length));
+  const batch = openBatch(pipeline, 4);
   const folder = join(outputFolder, 'samples');
   return {
     due: (step: number, steps: number) => prompts.length > 0 && (step % every === 0 || step === steps),
