@@ -73,7 +73,7 @@ const run = (...args: string[]) => start(...args).ended;
 
 const digests = async (output: string) =>
   Promise.all(
-    ['stripes.safetensors', 'pytorch_lora_weights.safetensors'].map(async (name) =>
+    ['stripes.safetensors', 'pytorch_lora_weights.safetensors', 'validation.csv'].map(async (name) =>
       createHash('sha256')
         .update(await readFile(join(output, name)))
         .digest('hex'),
@@ -83,7 +83,19 @@ const digests = async (output: string) =>
 test('a training writes both files and its checkpoints; killed and resumed, the same bytes', { timeout: 240_000 }, async () => {
   const prompts = join(folder, 'prompts.txt');
   await writeFile(prompts, '# two\nstripes --n bad --w 512\n\ndots\n');
-  const whole = await settings('whole', { sample_prompts: prompts, sample_every_n_steps: 8 });
+  const every = {
+    ...{
+      enable_bucket: true,
+      flip_aug: true,
+      shuffle_caption: true,
+      trigger_word: 'sks',
+      caption_dropout: 0.1,
+      noise_offset: 0.05,
+    },
+    ...{ gradient_accumulation_steps: 2, lr_scheduler: 'cosine_with_restarts', lr_warmup_steps: 2, lr_scheduler_num_cycles: 2 },
+    ...{ min_snr_gamma: 5, max_grad_norm: 1, weight_decay: 0.1, ema_decay: 0.8, validation_split: 0.3, lora_alpha: 1 },
+  };
+  const whole = await settings('whole', { ...every, sample_prompts: prompts, sample_every_n_steps: 8 });
   const trained = await run('train', '--config', whole.path);
   expect(trained).toMatchObject({ code: 0, out: expect.stringMatching(/step 12\/12 {2}loss \d\.\d{4} {2}.* left\n/) });
   expect((await readdir(whole.output)).toSorted()).toEqual([
@@ -91,7 +103,9 @@ test('a training writes both files and its checkpoints; killed and resumed, the 
     'samples',
     ...['02', '04', '06', '08', '10'].map((step) => `stripes-step000000${step}.safetensors`),
     'stripes.safetensors',
+    'validation.csv',
   ]);
+  expect(trained.out).toMatch(/least validation loss: \d\.\d{4}, after step \d+\n$/);
   const samples = (await readdir(join(whole.output, 'samples'))).toSorted();
   expect(samples).toEqual(['08', '12'].flatMap((step) => [0, 1].map((i) => `step000000${step}-${i}.png`)));
   const [kohya, diffusers] = [
@@ -106,7 +120,7 @@ test('a training writes both files and its checkpoints; killed and resumed, the 
     ss_seed: '5',
   });
 
-  const broken = await settings('broken');
+  const broken = await settings('broken', every);
   const first = start('train', '--config', broken.path);
   await first.until('step 5/12');
   first.child.kill('SIGKILL');

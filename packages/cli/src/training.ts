@@ -39,7 +39,7 @@ function settle(file: TrainingFile, files: CaptionedFile[], prior_files: Caption
 }
 
 /** A prompt; or those of a text file, one a line, as kohya's trainer has them: without its comments and options. */
-async function promptsOf(prompt: string): Promise<string[]> {
+export async function promptsOf(prompt: string): Promise<string[]> {
   if (!prompt.endsWith('.txt')) return [prompt];
   const text = await readFile(prompt, 'utf8').catch((cause) => {
     throw new UserError(`sample_prompts ${resolve(prompt)}: cannot be read (${cause.code})`, { cause });
