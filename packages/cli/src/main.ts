@@ -88,7 +88,7 @@ async function run(training: LocalTraining, resume: boolean): Promise<number> {
     for (; !next.done; next = await steps.next()) show(next.value);
     const { files, best } = next.value;
     console.log(`\n${files.join('\n')}`);
-    if (best) console.log(`least validation loss: ${best.loss.toFixed(4)}, after step ${best.step}`);
+    if (best) console.log(`least validation loss: ${best.validation_loss.toFixed(4)}, after step ${best.step}`);
     return 0;
   } catch (error) {
     if (!stop.signal.aborted) throw error;
@@ -108,7 +108,7 @@ async function send(config: string, url: string): Promise<number> {
   if (!next.done && next.value.warnings.length > 0) console.error(`${describe(next.value.warnings)}\n`);
   for (; !next.done; next = await records.next()) {
     const { step, total_steps: steps, loss, seconds_left: left } = next.value.progress;
-    if (loss !== null) show({ step, steps, loss, stepsPerSecond: left ? (steps - step) / left : undefined });
+    if (loss !== null) show({ step, steps, smoothLoss: loss, stepsPerSecond: left ? (steps - step) / left : undefined });
   }
   console.log(`\n${next.value}`);
   return 0;

@@ -1,14 +1,16 @@
 import type { WriteStream } from 'node:tty';
-import type { Progress } from './train.ts';
+import type { TrainerStep } from '@loraloom/trainer';
 
 /** A line about a training that rewrites itself on a terminal; elsewhere, one for every hundredth of the way. */
-export function progressLine(output: Pick<WriteStream, 'write' | 'isTTY'>): (progress: Progress) => void {
+export function progressLine(
+  output: Pick<WriteStream, 'write' | 'isTTY'>,
+): (progress: Pick<TrainerStep, 'step' | 'steps' | 'smoothLoss' | 'stepsPerSecond'>) => void {
   let printed = -1;
-  return ({ step, steps, loss, stepsPerSecond: rate }) => {
+  return ({ step, steps, smoothLoss, stepsPerSecond: rate }) => {
     const speed = rate && (rate >= 1 ? `${rate.toFixed(1)} steps/s` : `${(1 / rate).toFixed(1)} s a step`);
     const line = [
       `step ${step}/${steps}`,
-      `loss ${loss.toFixed(4)}`,
+      `loss ${smoothLoss.toFixed(4)}`,
       ...(rate ? [speed, `${duration((steps - step) / rate)} left`] : []),
     ].join('  ');
     if (output.isTTY) return void output.write(`\r${line}\u001b[K`);

@@ -34,5 +34,4 @@ export {
 export { RequestError, type RequestErrorCode } from './request-error.ts';
 export { heldOut, settleTraining } from './settle-training.ts';
 export * from './training.ts';
-export { captionOf, trainingOptions } from './training-options.ts';
 export * from './training-request.ts';

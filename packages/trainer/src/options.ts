@@ -24,7 +24,10 @@ export function trainingOf(
   const given = <Key extends string, T>(key: Key, value: T | undefined) => (value === undefined ? {} : { [key]: value });
   return {
     examples: files.map(
-      ({ read, caption }): Example => ({ picture: read, caption: trigger ? `${trigger}, ${caption}` : caption }),
+      ({ read, caption }): Example => ({
+        picture: read,
+        caption: [trigger ?? '', caption].filter((part) => part.trim() !== '').join(', '),
+      }),
     ),
     prior: prior.map(({ read, caption }): Example => ({ picture: read, caption })),
     priorWeight: request.prior_loss_weight,
@@ -37,8 +40,8 @@ export function trainingOf(
     buckets: request.enable_bucket,
     flip: request.flip_aug,
     shuffleTags: request.shuffle_caption,
-    // The trigger word is a tag before all others.
-    keptTags: request.keep_tokens + (trigger ? 1 : 0),
+    // The trigger word is a tag before all others, or several.
+    keptTags: request.keep_tokens + (trigger?.split(',').length ?? 0),
     captionDropout: request.caption_dropout,
     validationSplit: request.validation_split,
     steps: request.steps,

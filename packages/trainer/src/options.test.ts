@@ -1,14 +1,16 @@
+import { settledTrainingRequestSchema, type TrainingRequestInput } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
-import { captionOf, trainingOptions } from './training-options.ts';
-import { settledTrainingRequestSchema, type TrainingRequestInput } from './training-request.ts';
+import { trainingOf } from './options.ts';
 
 const settled = { model: 'm', name: 'n', files: [{ file_id: 'file_7yt09zhw3gq8m5tr1vkd2xcfaj', caption: '' }] };
-const optionsOf = (change: Partial<TrainingRequestInput>) =>
-  trainingOptions(
+const read = () => Promise.reject(new Error('not read here'));
+const trainingWith = (change: Partial<TrainingRequestInput>, caption = 'a dog') =>
+  trainingOf(
     settledTrainingRequestSchema.parse({
       ...{ ...settled, alpha: 4, seed: 1, steps: 9, resolution: 64, learning_rate: 1, sample_every_n_steps: 1 },
       ...change,
     }),
+    { files: [{ read, caption }] },
   );
 
 test.each([
@@ -24,12 +26,21 @@ test.each([
     { priorWeight: 0.3, validationSplit: 0.2, emaDecay: 0 },
   ],
 ] satisfies [Partial<TrainingRequestInput>, object][])('%j', (change, expected) => {
-  expect(optionsOf(change)).toMatchObject(expected);
+  expect(trainingWith(change)).toMatchObject(expected);
 });
 
 test('what is left to the engine is left out', () => {
-  for (const key of ['precision', 'recompute', 'textLearningRate', 'maxGradientNorm', 'minSnrGamma', 'emaDecay'])
-    expect(optionsOf({})).not.toHaveProperty(key);
+  for (const key of [
+    'precision',
+    'recompute',
+    'textLearningRate',
+    'maxGradientNorm',
+    'minSnrGamma',
+    'emaDecay',
+    'start',
+    'resume',
+  ])
+    expect(trainingWith({})).not.toHaveProperty(key);
 });
 
 test.each([
@@ -37,5 +48,6 @@ test.each([
   [undefined, 'a dog', 'a dog'],
   ['sks', ' ', 'sks'],
 ])('trigger word %j before %j: %j', (trigger_word, caption, expected) => {
-  expect(captionOf(trigger_word === undefined ? {} : { trigger_word }, caption)).toBe(expected);
+  const { examples } = trainingWith(trigger_word === undefined ? {} : { trigger_word }, caption);
+  expect(examples.map((example) => example.caption)).toEqual([expected]);
 });
