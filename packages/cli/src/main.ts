@@ -88,7 +88,7 @@ async function run(training: LocalTraining, resume: boolean): Promise<number> {
     for (; !next.done; next = await steps.next()) show(next.value);
     const { files, best } = next.value;
     console.log(`\n${files.join('\n')}`);
-    if (best) console.log(`least validation loss: ${best.loss.toFixed(4)}, after step ${best.step}`);
+    if (best) console.log(`least validation loss: ${best.validation_loss.toFixed(4)}, after step ${best.step}`);
     return 0;
   } catch (error) {
     if (!stop.signal.aborted) throw error;

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodePicture, encodePng, openBatch, readLora, writeDiffusers, writeKohya } from '@loraloom/engine';
-import { type Captioned, metadataOf, runTraining, type TrainerStep, trainingOf } from '@loraloom/trainer';
+import { decodePicture, encodePng, openBatch, readLora, writeDiffusers } from '@loraloom/engine';
+import { type Captioned, encodeLora, metadataOf, runTraining, type TrainerStep, trainingOf } from '@loraloom/trainer';
 import { UserError } from './error.ts';
 import type { CaptionedFile } from './pictures.ts';
 import { replaceFile } from './replace-file.ts';
@@ -13,8 +13,11 @@ import { openValidation } from './validation.ts';
 export interface Written {
   files: string[];
   /** Which checkpoint does best on the pictures that were not trained on, if there are any. */
-  best?: { step: number; loss: number };
+  best?: { step: number; validation_loss: number };
 }
+
+/** How sample pictures are made. */
+const sampling = { steps: 20, guidanceScale: 5, sampler: 'ddim' } as const;
 
 /**
  * Trains a LoRA on this machine: `<name>.safetensors` as kohya's trainer names things, pytorch_lora_weights.safetensors as diffusers
@@ -23,71 +26,59 @@ export interface Written {
  * @param resume goes on from the checkpoint that is there, if one is; without it, that there is one is an error
  */
 export async function* train(
-  local: LocalTraining,
+  { request, name, base, outputFolder: folder, pipeline }: LocalTraining,
   { resume, signal }: { resume: boolean; signal: AbortSignal },
 ): AsyncGenerator<TrainerStep, Written> {
-  const { request, name, outputFolder: folder, pipeline } = local;
   const checkpoint = join(folder, 'checkpoint.safetensors');
-  await mkdir(request.sample_prompts.length > 0 ? join(folder, 'samples') : folder, { recursive: true });
+  await mkdir(join(folder, ...(request.sample_prompts.length > 0 ? ['samples'] : [])), { recursive: true });
   const kept = existsSync(checkpoint) ? new Uint8Array(await readFile(checkpoint)) : undefined;
   if (kept && !resume)
     throw new UserError(`${checkpoint}: an unfinished training; --resume to go on with it, or remove it to begin anew`);
+  const { files, prior_files: prior, network_weights: weights } = request;
   const training = trainingOf(request, {
-    files: picturesOf(request.files),
-    prior: picturesOf(request.prior_files),
-    start: request.network_weights === undefined ? undefined : await readLora(request.network_weights),
-    resume: kept,
+    files: files.map(captioned),
+    prior: prior.map(captioned),
+    ...(weights === undefined ? {} : { start: await readLora(weights) }),
+    ...(kept ? { resume: kept } : {}),
   });
-  const about = {
-    name,
-    model: request.base_model,
-    modelDigest: await pipeline.digest(),
-    captions: request.files.map(({ caption }) => caption),
-    priorPictures: request.prior_files.length,
-  };
-  const sampling = { ...how, batch: openBatch(pipeline, Math.max(1, request.sample_prompts.length)) };
+  const captions = files.map(({ caption }) => caption);
+  const about = { name, model: base, modelDigest: await pipeline.digest(), captions, priorPictures: prior.length };
+  const run = runTraining(pipeline, request, training, { ...sampling, batch: openBatch(pipeline, 4) }, signal);
   let validation: Awaited<ReturnType<typeof openValidation>> | undefined;
   let latest: TrainerStep | undefined;
-  const save = async ({ checkpoint: bytes }: TrainerStep) => replaceFile(checkpoint, bytes());
   try {
-    const run = runTraining(pipeline, request, training, sampling, signal);
     let next = await run.next();
     for (; !next.done; next = await run.next()) {
+      const { step, steps, saved, samples = [] } = next.value;
       latest = next.value;
-      const { step, steps, saved, samples = [] } = latest;
+      const suffix = `step${`${step}`.padStart(8, '0')}`;
       for (const [i, { picture }] of samples.entries())
-        await replaceFile(join(folder, 'samples', `step${padded(step)}-${i}.png`), await encodePng(picture));
+        await replaceFile(join(folder, 'samples', `${suffix}-${i}.png`), await encodePng(picture));
       if (saved) {
         validation ??= await openValidation(folder, kept ? step - 1 : 0);
         if (saved.validationLoss !== null) await validation.add(step, saved.validationLoss);
         if (step < steps) {
-          const path = join(folder, `${name}-step${padded(step)}.safetensors`);
-          await writeKohya(path, saved.lora, metadataOf(request, { ...about, step }, pipeline));
+          const bytes = await encodeLora(saved.lora, metadataOf(request, { ...about, step }, pipeline));
+          await replaceFile(join(folder, `${name}-${suffix}.safetensors`), bytes);
           // Last: what a training that goes on from here would not write again is there by then.
-          await save(latest);
+          await replaceFile(checkpoint, latest.checkpoint());
         }
       }
-      yield latest;
+      yield next.value;
     }
     const [diffusers, kohya] = [join(folder, 'pytorch_lora_weights.safetensors'), join(folder, `${name}.safetensors`)];
     await writeDiffusers(diffusers, next.value);
-    await writeKohya(kohya, next.value, metadataOf(request, about, pipeline));
+    await replaceFile(kohya, await encodeLora(next.value, metadataOf(request, about, pipeline)));
     await rm(checkpoint, { force: true });
     const best = validation?.best();
     return { files: [diffusers, kohya], ...(best ? { best } : {}) };
   } catch (error) {
-    if (signal.aborted && latest) await save(latest);
+    if (signal.aborted && latest) await replaceFile(checkpoint, latest.checkpoint());
     throw error;
   }
 }
 
-/** How sample pictures are made. */
-const how = { steps: 20, guidanceScale: 5, sampler: 'ddim' } as const;
-
-const padded = (step: number) => `${step}`.padStart(8, '0');
-
-const picturesOf = (files: readonly CaptionedFile[]): Captioned[] =>
-  files.map(({ path, caption }) => ({
-    read: async () => decodePicture(new Uint8Array(await readFile(path))),
-    caption,
-  }));
+const captioned = ({ path, caption }: CaptionedFile): Captioned => ({
+  read: async () => decodePicture(new Uint8Array(await readFile(path))),
+  caption,
+});

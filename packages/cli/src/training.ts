@@ -15,6 +15,8 @@ export interface LocalTraining {
   /** Name of kohya's file. */
   name: string;
   outputFolder: string;
+  /** The base model, as the settings name it. */
+  base: string;
   pipeline: Pipeline;
   /** Settings that have no meaning here. */
   ignored: string[];
@@ -29,7 +31,14 @@ export async function openTraining(path: string): Promise<LocalTraining> {
   const sample_prompts = (await Promise.all(file.sample_prompts.map(promptsOf))).flat();
   const pipeline = await openBase(file.base_model);
   const { output_dir: outputFolder, output_name: name = basename(outputFolder) } = file;
-  return { request: settle({ ...file, sample_prompts }, files, prior_files, pipeline), name, outputFolder, pipeline, ignored };
+  return {
+    request: settle({ ...file, sample_prompts }, files, prior_files, pipeline),
+    name,
+    outputFolder,
+    base: file.base_model,
+    pipeline,
+    ignored,
+  };
 }
 
 function settle(file: TrainingFile, files: CaptionedFile[], prior_files: CaptionedFile[], { resolution }: Pipeline) {

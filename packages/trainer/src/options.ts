@@ -23,11 +23,10 @@ export interface Material {
 /** A request's training as the engine takes it. */
 export function trainingOf(request: Options, { files, prior = [], start, resume }: Material): Training {
   const { text_encoder_lr, max_grad_norm, min_snr_gamma, ema_decay, gradient_checkpointing, mixed_precision } = request;
-  const examples = (pictures: readonly Captioned[]) =>
-    pictures.map(({ read, caption }): Example => ({ picture: read, caption: captionOf(request, caption) }));
   return {
-    examples: examples(files),
-    ...(prior.length > 0 ? { prior: examples(prior) } : {}),
+    examples: files.map(({ read, caption }): Example => ({ picture: read, caption: captionOf(request, caption) })),
+    // Pictures of the class at large are not of what the trigger word names.
+    ...(prior.length > 0 ? { prior: prior.map(({ read, caption }): Example => ({ picture: read, caption })) } : {}),
     priorWeight: request.prior_loss_weight,
     rank: request.rank,
     alpha: request.alpha,
