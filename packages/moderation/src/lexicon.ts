@@ -41,14 +41,17 @@ export function openLexicon({ deny, allow }: Pick<Policy, 'deny' | 'allow'>): (t
     ...termsOf(allow, 'allowed', 0),
   ];
   const find = openSearch(terms.map((term) => [term.word, term]));
-  // What words with letters starred out may stand for.
-  const starrable = terms.filter(({ word, kind }) => !harmless.has(kind) && /^[a-z]{4,}$/.test(word)).map(({ word }) => word);
+  // What words with letters starred out may stand for, by what is left of them: the first letter and the length.
+  const starrable = Map.groupBy(
+    terms.flatMap(({ word, kind }) => (!harmless.has(kind) && /^[a-z]{4,}$/.test(word) ? [word] : [])),
+    (word) => `${word[0]}${word.length}`,
+  );
   const uncensored = (text: string) =>
     [...text.matchAll(censored)].flatMap(([word]) => {
       const letters = word.replace(/[^\p{L}]/gu, '').length;
       if (!starred.test(word) || letters < 2 || letters * 2 < word.length) return [];
       const pattern = new RegExp(`^${word.replace(/[*#•●■█]/gu, '.')}$`, 'u');
-      return starrable.filter((candidate) => pattern.test(candidate));
+      return (starrable.get(`${word[0]}${word.length}`) ?? []).filter((candidate) => pattern.test(candidate));
     });
 
   return (text) => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { openModerator } from './moderator.ts';
 
 /** Lines of a fixture, the texts with their `\uXXXX` read. */
@@ -19,9 +20,13 @@ function rates(rows: readonly { group: string; counts: boolean }[]): string {
     .map(([group, members]) => `${group} ${members.filter(({ counts }) => counts).length}/${members.length}`)
     .join(', ');
 }
+/** What people call the pictures of all emoji, and related words, in thirty languages: none of it is unfit. */
+const emoji = z.array(z.object({ label: z.string(), tags: z.array(z.string()).default([]) }));
+const locales = `bn da de en en-gb es es-mx et fi fr hi hu it ja ko lt ms nb nl pl pt ru sv th uk vi zh zh-hant`.split(' ');
+
 const share = (rows: readonly { counts: boolean }[]) => rows.filter(({ counts }) => counts).length / rows.length;
 
-// Of the held-out part only these figures were looked at, never a line of it, while the word lists were written.
+// Both parts and the lists have the same authors. The held-out part was written before the lists were tuned, and they were not tuned by its misses.
 test.each([
   ['tuned', 0.98, 0.01],
   ['held-out', 0.9, 0.05],
@@ -45,10 +50,54 @@ test.each([
       `  falsely by kind: ${rates(clean.map((row) => ({ ...row, group: row.kind })))}`,
     ].join('\n'),
   );
-  if (process.env.SHOW) {
-    for (const { text, counts, right } of unfit) if (!counts || !right) console.log('MISS', counts ? 'category' : '', text);
-    for (const { text, counts } of clean) if (counts) console.log('FALSE', text);
-  }
   expect(share(unfit)).toBeGreaterThanOrEqual(hits);
   expect(share(clean)).toBeLessThanOrEqual(falsely);
+});
+
+test('the captions of emoji, in many languages, are fit but for a handful', () => {
+  const refused: string[] = [];
+  let count = 0;
+  for (const locale of locales) {
+    const file = new URL(import.meta.resolve(`emojibase-data/${locale}/data.json`));
+    for (const [i, { label, tags }] of emoji.parse(JSON.parse(readFileSync(file, 'utf8'))).entries()) {
+      // Every fourth: all of them take ten seconds.
+      if (i % 4 !== 0) continue;
+      const text = [label, ...tags].join(', ');
+      count++;
+      if (categoryOf(text)) refused.push(text);
+    }
+  }
+  console.log(`emoji: ${refused.length} of ${count} refused`);
+  expect(count).toBeGreaterThan(10_000);
+  expect(refused.length).toBeLessThanOrEqual(5);
+});
+
+const judge = (text: string) => find([{ param: 'prompt', text, stage: 'prompt' }]);
+
+test('scores: one word, two of a kind, one said of a person, one in disguise', () => {
+  expect(judge('porn')).toEqual({ param: 'prompt', stage: 'prompt', category: 'sexual', score: 1, threshold: 0.7 });
+  expect(judge('nude')).toBeUndefined();
+  expect(judge('nude, nude, nude')).toBeUndefined();
+  expect(judge('nude, sexual')).toMatchObject({ category: 'sexual', score: 0.75 });
+  expect(judge('nude woman')).toMatchObject({ category: 'sexual', score: 0.75 });
+  expect(judge('n u d e')).toMatchObject({ category: 'sexual', score: 1 });
+  // 1 − (1 − 0.5)(1 − 0.3)
+  expect(judge('a toddler, sexy')).toMatchObject({ category: 'sexual_minors', score: 0.65, threshold: 0.6 });
+  expect(judge('sexy, 17 years old')).toMatchObject({ category: 'sexual_minors' });
+  expect(judge('sexy, 18 years old')).toBeUndefined();
+});
+
+// What takes longer than a moment here would take the whole time limit.
+test.each([
+  ['f**k '.repeat(400), 'sexual'],
+  ['sex '.repeat(500), undefined],
+  ['a b '.repeat(500), undefined],
+  ['a.'.repeat(1000), undefined],
+  ['('.repeat(2000), undefined],
+  ['做 '.repeat(1000), undefined],
+  ['aaab'.repeat(500), undefined],
+])('a text of the greatest length that only looks for trouble: %j', (text, category) => {
+  expect(judge(text)?.category).toBe(category);
+  const negative = { param: 'negative_prompt', text, stage: 'negative_prompt' as const };
+  expect(find([{ param: 'prompt', text: 'child', stage: 'prompt' }, negative])).toBeUndefined();
 });

@@ -29,9 +29,7 @@ export function readingsOf(text: string): Readings {
   for (const stroke of ['i', 'l'] as const) {
     // A letter of its own where it belongs, a decoration where it does not.
     disguised.add(unleet(plain, stroke).replaceAll('ñ', 'n'));
-    for (const kept of ['$1', '$1$1']) {
-      if (repeated.test(plain)) disguised.add(unleet(plain.replace(repeated, kept), stroke));
-    }
+    for (const kept of ['$1', '$1$1']) disguised.add(unleet(plain.replace(repeated, kept), stroke));
   }
   disguised.add(plain.replace(betweenGlyphs, ''));
   disguised.delete(plain);
@@ -58,10 +56,10 @@ function runsOf(run: string): string[] {
 /** All matches, also those that begin within another: each word may belong to the one before it or the one behind it. */
 function overlapping(pattern: RegExp, text: string): RegExpExecArray[] {
   const found: RegExpExecArray[] = [];
-  pattern.lastIndex = 0;
-  for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
+  const search = new RegExp(pattern);
+  for (let match = search.exec(text); match; match = search.exec(text)) {
     found.push(match);
-    pattern.lastIndex = match.index + 1;
+    search.lastIndex = match.index + 1;
   }
   return found;
 }

@@ -3,7 +3,7 @@ import type { Words } from './list.ts';
 /** Slurs, and the signs and calls of those who hate. */
 export const hate: Words = {
   certain: {
-    en: `nigger*|nigga|niggas|sandnigger*|kike|kikes|spics|gook|gooks|wetback*|faggot*|paki|pakis|raghead*|towelhead*|darkie|darkies|jigaboo*|
+    en: `nigger*|nigga|niggas|sandnigger*|kike|kikes|dirty spic|spics out|spic bastard*|gook|gooks|wetback*|faggot*|paki|pakis|raghead*|towelhead*|darkie|darkies|jigaboo*|
       porch monkey*|heil hitler|sieg heil|white pride|white supremac*|gas the jews|kill all jews|kill the jews|kill jews|death to jews|
       death to all jews|death to muslims|kill all muslims|kill muslims|kill all blacks|kill black people|kill all gays|death to gays|
       hang all gays|ku klux klan|nazi salute|hitler salute|nazi propaganda|untermensch*|race war|lynching|blackface|jews will not replace us|
@@ -28,7 +28,7 @@ export const hate: Words = {
     id: `cina babi|bunuh semua cina`,
   },
   likely: {
-    en: `nazi|nazis|neonazi*|neo nazi*|swastika*|hitler|kkk|spic|chink|chinks|coon|coons|fag|fags|tranny|white power|ethnic cleansing|subhuman|
+    en: `nazi|nazis|neonazi*|neo nazi*|swastika*|hitler|kkk|chink|chinks|coon|coons|fag|fags|tranny|white power|ethnic cleansing|subhuman|
       third reich|waffen ss|antisemit*|hate speech`,
     de: `hakenkreuz*|nazis|rassist*`,
     es: `esvástica*`,
