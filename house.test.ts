@@ -9,8 +9,10 @@ const root = import.meta.dirname;
 const house: Record<string, { folder: string; may: string[]; types?: string[] }> = {
   jobs: { folder: 'packages/jobs', may: [] },
   engine: { folder: 'packages/engine', may: [] },
-  functions: { folder: 'functions', may: ['jobs'] },
-  'gpu-worker': { folder: 'gpu-worker', may: ['jobs', 'engine', 'trainer'] },
+  moderation: { folder: 'packages/moderation', may: [] },
+  nsfw: { folder: 'packages/nsfw', may: ['engine'] },
+  functions: { folder: 'functions', may: ['jobs', 'moderation'] },
+  'gpu-worker': { folder: 'gpu-worker', may: ['jobs', 'engine', 'nsfw', 'trainer'] },
   client: { folder: 'packages/client', may: [], types: ['jobs'] },
   studio: { folder: 'packages/studio', may: ['client'] },
   trainer: { folder: 'packages/trainer', may: ['jobs', 'engine'] },

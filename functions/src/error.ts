@@ -1,4 +1,4 @@
-import { type Finding, findingSchema, RequestError, type RequestErrorCode } from '@loraloom/jobs';
+import { type Finding, findingSchema, type Refusal, RequestError, type RequestErrorCode, refusalSchema } from '@loraloom/jobs';
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
@@ -13,6 +13,7 @@ export const errorSchema = z
       code: z.string().meta({ description: 'Stable, for programs', example: 'invalid_request' }),
       message: z.string().meta({ description: 'What was wrong and what was wanted', example: 'steps: want at most 20000' }),
       param: z.string().nullable().meta({ description: 'Path of the field at fault', example: 'steps' }),
+      refusal: refusalSchema.optional().meta({ description: 'With code content_refused' }),
       request_id: z.string().meta({ description: 'Also in the X-Request-Id header; quote it when you ask for help' }),
       findings: z.array(findingSchema).optional().meta({ description: 'With preflight_failed: all that was found' }),
     }),
@@ -24,21 +25,22 @@ export class ApiError extends Error {
   readonly status: ContentfulStatusCode;
   readonly code: string;
   readonly param: string | null;
-  readonly findings: readonly Finding[] | undefined;
+  /** What a program may want to know beyond the field at fault. */
+  readonly more: { findings?: readonly Finding[] | undefined; refusal?: Refusal };
 
   constructor(
     status: ContentfulStatusCode,
     code: string,
     message: string,
     param: string | null = null,
-    findings?: readonly Finding[],
+    more: ApiError['more'] = {},
   ) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
     this.param = param;
-    this.findings = findings;
+    this.more = more;
   }
 }
 
@@ -82,7 +84,7 @@ export function answerError(error: unknown, c: Context<Env>, log: Services['log'
 function asApiError(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
   if (error instanceof RequestError)
-    return new ApiError(statuses[error.code], error.code, error.message, error.param, error.findings);
+    return new ApiError(statuses[error.code], error.code, error.message, error.param, { findings: error.findings });
   if (error instanceof HTTPException) {
     const known = thrownByHono[error.status];
     return known && new ApiError(error.status, known.code, known.message);
@@ -90,9 +92,9 @@ function asApiError(error: unknown): ApiError | undefined {
   return undefined;
 }
 
-function answer(c: Context<Env>, { status, code, message, param, findings }: ApiError): Response {
+function answer(c: Context<Env>, { status, code, message, param, more }: ApiError): Response {
   if (status === 401) c.header('WWW-Authenticate', 'Bearer');
-  return c.json({ error: { code, message, param, request_id: c.var.requestId, findings } }, status);
+  return c.json({ error: { code, message, param, request_id: c.var.requestId, ...more } }, status);
 }
 
 /** A failed validation as an error: the first issue's path, and what was wanted there. */

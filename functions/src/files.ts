@@ -3,6 +3,7 @@ import { createFile, fileIdSchema, fileRequestSchema, fileUploadSchema, fileView
 import { z } from 'zod';
 import { notFound } from './error.ts';
 import { examples } from './examples.ts';
+import { nameText, refuseUnfit } from './moderate.ts';
 import { body, errors, json, newRouter } from './router.ts';
 import type { Services } from './services.ts';
 
@@ -24,9 +25,11 @@ const get = createRoute({
 });
 
 /** Pictures that callers upload. */
-export function files({ bucket }: Services) {
+export function files(services: Services) {
+  const { bucket } = services;
   return newRouter()
     .openapi(post, async (c) => {
+      refuseUnfit(services, [nameText('name', c.req.valid('json').name)]);
       const file = await createFile(bucket, c.var.caller.tenant, c.req.valid('json'));
       c.header('Location', `/v1/files/${file.id}`);
       return c.json(file, 201);

@@ -16,6 +16,7 @@ import {
 import { z } from 'zod';
 import { notFound } from './error.ts';
 import { examples } from './examples.ts';
+import { imageTexts, refuseUnfit } from './moderate.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
 import { submit, submitHeaders } from './submit.ts';
@@ -68,6 +69,7 @@ export function images(services: Services) {
   const { bucket } = services;
   return newRouter()
     .openapi(post, async (c) => {
+      refuseUnfit(services, imageTexts(c.req.valid('json')));
       const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
         createImage(to, tenant, c.req.valid('json'), id),
       );
@@ -101,5 +103,5 @@ async function viewOf(bucket: Bucket, record: ImageRecord): Promise<ImageView> {
     const url = await bucket.presignGet(key, { expiresSeconds: urlSeconds });
     return { ...picture, url };
   });
-  return { ...record, output: { images: await Promise.all(pictures) } };
+  return { ...record, output: { ...record.output, images: await Promise.all(pictures) } };
 }

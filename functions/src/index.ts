@@ -1,3 +1,4 @@
 export { bucketKeys, type Caller, callerSchema, hashApiKey, type KeyStore, newApiKey } from './api-key.ts';
 export { createApp } from './app.ts';
+export { findUnfit, imageTexts, nameText, refusalMessage, refuseUnfit, trainingTexts } from './moderate.ts';
 export type { Services } from './services.ts';

@@ -1,5 +1,6 @@
 import { fetchBucket } from '@loraloom/jobs/bucket/fetch';
 import { fetchQueue } from '@loraloom/jobs/queue/fetch';
+import { openModerator, parsePolicy } from '@loraloom/moderation';
 import { handle } from 'hono/aws-lambda';
 import { z } from 'zod';
 import { bucketKeys } from './api-key.ts';
@@ -15,6 +16,8 @@ const environment = z
     TRAININGS_QUEUE_URL: z.url(),
     IMAGES_QUEUE_URL: z.url(),
     KEY_PEPPER: z.string().min(32),
+    /** What moderation lets through, as JSON; see docs/moderation.md. */
+    MODERATION: z.string().optional(),
     /** Comma-separated. */
     CORS_ORIGINS: z.string().default(''),
   })
@@ -40,6 +43,7 @@ export const handler = handle(
     pepper: environment.KEY_PEPPER,
     // The gateway gives up after 30.
     waitSeconds: 25,
+    moderator: openModerator(parsePolicy(environment.MODERATION)),
     origins: environment.CORS_ORIGINS.split(',').filter((origin) => origin !== ''),
     log: (line) => console.log(JSON.stringify(line)),
   }),

@@ -1,4 +1,5 @@
 import type { Bucket, JobQueues } from '@loraloom/jobs';
+import type { Moderator } from '@loraloom/moderation';
 import type { KeyStore } from './api-key.ts';
 
 /** Everything the app needs from the outside; an entry makes them, tests make them in memory. */
@@ -12,6 +13,8 @@ export interface Services {
   origins: readonly string[];
   /** Most seconds that an answer may be held back, if less than the API allows: a gateway gives up before. */
   waitSeconds?: number;
+  /** Judges prompts, captions and names; default: by the word lists alone. */
+  moderator?: Moderator;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

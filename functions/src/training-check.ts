@@ -1,6 +1,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { checkTraining, newId, trainingCheckSchema, trainingRequestSchema } from '@loraloom/jobs';
 import { examples } from './examples.ts';
+import { refuseUnfit, trainingTexts } from './moderate.ts';
 import { body, errors, json, newRouter } from './router.ts';
 import type { Services } from './services.ts';
 
@@ -16,8 +17,9 @@ const post = createRoute({
 });
 
 /** The preflight of trainings alone. */
-export function trainingCheck({ bucket }: Services) {
-  return newRouter().openapi(post, async (c) =>
-    c.json(await checkTraining(bucket, c.var.caller.tenant, c.req.valid('json'), newId('training')), 200),
-  );
+export function trainingCheck(services: Services) {
+  return newRouter().openapi(post, async (c) => {
+    refuseUnfit(services, trainingTexts(c.req.valid('json')));
+    return c.json(await checkTraining(services.bucket, c.var.caller.tenant, c.req.valid('json'), newId('training')), 200);
+  });
 }

@@ -20,6 +20,7 @@ import {
 import { z } from 'zod';
 import { notFound } from './error.ts';
 import { examples } from './examples.ts';
+import { refuseUnfit, trainingTexts } from './moderate.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
 import { submit, submitHeaders } from './submit.ts';
@@ -101,6 +102,7 @@ export function trainings(services: Services) {
   const { bucket } = services;
   return newRouter()
     .openapi(post, async (c) => {
+      refuseUnfit(services, trainingTexts(c.req.valid('json')));
       const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
         createTraining(to, tenant, c.req.valid('json'), id),
       );

@@ -79,8 +79,9 @@ export async function attempt<Record extends JobRecord>(
     if (error instanceof AttemptLost) return;
     if (canceled.signal.aborted && !stop.aborted) await endQuietly(end({ status: 'canceled' }));
     else if (error instanceof Failure || error instanceof InputError) {
-      const param = error instanceof Failure ? error.param : null;
-      await endQuietly(end({ status: 'failed', error: { code: error.code, message: error.message, param } }));
+      const { param, refusal } = error instanceof Failure ? error : { param: null, refusal: undefined };
+      const { code, message } = error;
+      await endQuietly(end({ status: 'failed', error: { code, message, param, ...(refusal ? { refusal } : {}) } }));
     } else throw error;
   }
 }

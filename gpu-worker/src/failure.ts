@@ -1,13 +1,19 @@
+import type { Refusal } from '@loraloom/jobs';
+
 /** The request cannot be carried out, however often it is tried: the job fails with this reason. */
 export class Failure extends Error {
   readonly code: string;
   /** The part of the request at fault, as `files.3.file_id`. */
   readonly param: string | null;
 
-  constructor(code: string, message: string, param: string | null, options?: ErrorOptions) {
+  /** Why a picture was refused, with code `content_refused`. */
+  readonly refusal: Refusal | undefined;
+
+  constructor(code: string, message: string, param: string | null, options?: ErrorOptions & { refusal?: Refusal }) {
     super(message, options);
     this.name = 'Failure';
     this.code = code;
     this.param = param;
+    this.refusal = options?.refusal;
   }
 }

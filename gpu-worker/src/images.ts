@@ -4,10 +4,13 @@ import { type Bucket, type ImageRecord, type ImageRequest, images, keys, type Re
 import { type Attempt, attempt } from './attempt.ts';
 import type { Loras } from './loras.ts';
 import type { Models } from './models.ts';
+import { contentRefused } from './moderate.ts';
 import { readMask, readPicture } from './pictures.ts';
 import type { Services } from './services.ts';
 
-type Made = NonNullable<ImageRecord['output']>['images'][number];
+type Output = NonNullable<ImageRecord['output']>;
+type Made = Output['images'][number];
+type Refused = NonNullable<Output['refused']>[number];
 
 /** Makes the pictures of a job, in a batch with whatever else is being made, and writes them beside its record. */
 export function imageHandler(services: Services, models: Models, loras: Loras) {
@@ -16,7 +19,7 @@ export function imageHandler(services: Services, models: Models, loras: Loras) {
 }
 
 async function makePictures(
-  { bucket }: Services,
+  { bucket, moderator }: Services,
   models: Models,
   loras: Loras,
   { tenant, record, signal, report }: Attempt<ImageRecord>,
@@ -33,7 +36,7 @@ async function makePictures(
   const done = seeds.map(() => 0);
   let total = steps * request.n;
 
-  const make = async (index: number, seed: number, others: AbortSignal): Promise<Made> => {
+  const make = async (index: number, seed: number, others: AbortSignal): Promise<Made | Refused> => {
     const wanted: PictureRequest = {
       prompt,
       negativePrompt,
@@ -55,7 +58,8 @@ async function makePictures(
       const seconds = ((performance.now() - begun) / 1000 / step) * (total - step);
       await report({ step, total_steps: total, loss: null, seconds_left: Math.max(0, Math.round(seconds)) });
     }
-    return write(index, seed, next.value);
+    const refusal = await moderator?.look(next.value, 'output_picture');
+    return refusal ? { index, seed, ...refusal } : write(index, seed, next.value);
   };
 
   const write = async (index: number, seed: number, picture: Picture): Promise<Made> => {
@@ -86,8 +90,20 @@ async function makePictures(
     };
   };
 
-  const made = await together(seeds, signal, make);
-  return { output: { images: made }, progress: { step: total, total_steps: total, loss: null, seconds_left: 0 } };
+  const output = outputOf(await together(seeds, signal, make));
+  return { output, progress: { step: total, total_steps: total, loss: null, seconds_left: 0 } };
+}
+
+/** What was made, and what was refused. @throws Failure `content_refused` if that is all of it */
+function outputOf(made: readonly (Made | Refused)[]): Output {
+  const images = made.filter((picture) => 'key' in picture);
+  const refused = made.filter((picture) => 'category' in picture);
+  const [first] = refused;
+  if (first && images.length === 0) {
+    const { category, score, threshold, stage } = first;
+    throw contentRefused('every picture that was made', null, { category, score, threshold, stage });
+  }
+  return { images, ...(first ? { refused } : {}) };
 }
 
 /** The picture that the request starts from, and what its receipt says of it. */

@@ -6,7 +6,11 @@ import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
 import { z } from 'zod';
 import { buryDead } from './dead.ts';
+import { pictureModerator } from './moderate.ts';
 import { work } from './work.ts';
+
+/** From which score on pictures are refused, above 0 up to 1; `off`: they are not looked at. */
+const threshold = z.union([z.literal('off').transform(() => undefined), z.coerce.number().gt(0).max(1)]).default(0.7);
 
 /** The environment of the worker program; infra and the local stack set it. */
 const Environment = z.object({
@@ -29,6 +33,8 @@ const Environment = z.object({
   EXECUTION_PROVIDER: z.enum(['cpu', 'cuda', 'webgpu']).default('cpu'),
   /** Pictures made at once: more fill a large GPU, and cost memory. */
   SLOTS: z.coerce.number().int().min(1).max(64).default(8),
+  TRAINING_PICTURE_THRESHOLD: threshold,
+  OUTPUT_PICTURE_THRESHOLD: threshold,
   VISIBILITY_SECONDS: z.coerce.number().int().min(2).max(43_200).default(60),
 });
 
@@ -50,11 +56,16 @@ const services = {
   modelsFolder: environment.MODELS_DIR,
   provider: environment.EXECUTION_PROVIDER,
   slots: environment.SLOTS,
+  moderator: pictureModerator({
+    training_picture: environment.TRAINING_PICTURE_THRESHOLD,
+    output_picture: environment.OUTPUT_PICTURE_THRESHOLD,
+  }),
   visibilitySeconds: environment.VISIBILITY_SECONDS,
   log,
 };
 log({ level: 'info', message: 'worker started', queues: environment.QUEUES });
 const dead = (environment.DEAD_QUEUE_URLS ?? []).map((url) => buryDead(services, sdkQueue(sqs, url), stop.signal));
 await Promise.all([work(services, environment.QUEUES, stop.signal), ...dead]);
+await services.moderator.close();
 log({ level: 'info', message: 'worker stopped' });
 if (process.connected) process.disconnect();

@@ -1,4 +1,5 @@
 import type { Bucket, JobQueues } from '@loraloom/jobs';
+import type { PictureModerator } from './moderate.ts';
 
 /** What the worker needs from the outside; `main.ts` makes it, tests make it in memory. */
 export interface Services {
@@ -9,6 +10,8 @@ export interface Services {
   provider: 'cpu' | 'cuda' | 'webgpu';
   /** How many pictures are made at once over one base model. */
   slots: number;
+  /** Looks at training pictures and at what was made; without one nothing is looked at. */
+  moderator?: PictureModerator;
   /** Seconds for which a received message is hidden; prolonged while its job runs. */
   visibilitySeconds: number;
   /** Takes one structured log line. */

@@ -18,6 +18,7 @@ import { Failure } from './failure.ts';
 import { lookOver } from './look-over.ts';
 import { type Loras, readStored } from './loras.ts';
 import type { Models } from './models.ts';
+import { fitOnly, refuseTrainingPictures } from './moderate.ts';
 import { readWhole } from './pictures.ts';
 import { publish } from './publish.ts';
 import type { Services } from './services.ts';
@@ -37,6 +38,7 @@ async function train(services: Services, models: Models, loras: Loras, begun: At
   const { request, id } = record;
   const kept = await bucket.getBytes(keys.checkpoint(tenant, id));
   if (!kept) await lookOver(services, begun);
+  if (!kept) await refuseTrainingPictures(services, tenant, request, signal);
   const { model, pipeline, batch, digest } = await models.open(request.model);
   const start = kept ? undefined : await readStart(bucket, loras, tenant, request);
   const training = trainingOf(request, {
@@ -87,9 +89,10 @@ async function train(services: Services, models: Models, loras: Loras, begun: At
   };
 
   const keepSamples = async (step: number, samples: readonly Sample[]) => {
-    for (const [index, { picture }] of samples.entries())
+    const fit = await fitOnly(services, samples);
+    for (const [index, { picture }] of fit)
       await bucket.put(keys.sample(tenant, id, step, index), await encodePng(picture), { contentType: 'image/png' });
-    const entries = samples.map(({ prompt }, index) => ({ step, index, prompt }));
+    const entries = fit.map(([index, { prompt }]) => ({ step, index, prompt }));
     await amend((job) => ({ ...job, samples: [...job.samples.filter((other) => other.step !== step), ...entries] }));
     for (const entry of entries) events.add({ type: 'sample', ...entry });
   };

@@ -4,10 +4,17 @@ export { buildDecoder, buildEncoder, type Model, weightsOf } from './families/mo
 export { openPipeline, type Pipeline } from './families/pipeline.ts';
 export { inspectLora, type LoraReport, readLora, writeDiffusers, writeKohya } from './files/index.ts';
 export type { Lora } from './files/lora.ts';
-export { decodeSafetensors, encodeSafetensors, readHeader, readTensors, writeSafetensors } from './files/safetensors.ts';
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  readHeader,
+  readTensors,
+  type TensorToStore,
+  writeSafetensors,
+} from './files/safetensors.ts';
 export { type Batch, openBatch, resultOf, type Steps } from './generate.ts';
 export { compile, type Numbers, type Program } from './graph/compile.ts';
-export { Graph } from './graph/tensor.ts';
+export { Graph, type Tensor } from './graph/tensor.ts';
 export type { StartImage } from './image.ts';
 export { checkFits, type WeightedLora } from './lora.ts';
 export { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';

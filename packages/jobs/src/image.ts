@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { fileIdSchema, imageIdSchema } from './ids.ts';
 import { type JobKind, jobFields } from './job.ts';
 import { nameSchema } from './keys.ts';
+import { refusalSchema } from './refusal.ts';
 
 export const samplerSchema = z.enum(['ddim', 'pndm', 'euler', 'euler_a', 'dpmpp_2m', 'dpmpp_2m_karras', 'unipc', 'lcm']);
 export type Sampler = z.infer<typeof samplerSchema>;
@@ -96,20 +97,26 @@ const pictureFields = {
   receipt: receiptSchema,
 };
 
+/** Pictures that were made and not kept, for what they show. */
+const refused = z
+  .array(refusalSchema.extend({ index: z.int().min(0), seed }))
+  .optional()
+  .meta({ description: 'Pictures that moderation refused: made, but neither kept nor shown' });
+
 /** The record as the bucket holds it: pictures are named by their key. */
 export const imageRecordSchema = z.object({
   id: imageIdSchema,
   object: z.literal('image'),
   ...jobFields,
   request: settledImageRequestSchema,
-  output: z.object({ images: z.array(z.object({ ...pictureFields, key: z.string() })) }).nullable(),
+  output: z.object({ images: z.array(z.object({ ...pictureFields, key: z.string() })), refused }).nullable(),
 });
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
 
 /** The record as the API shows it: pictures have a presigned URL in place of their key. */
 export const imageViewSchema = imageRecordSchema
   .extend({
-    output: z.object({ images: z.array(z.object({ ...pictureFields, url: z.url() })) }).nullable(),
+    output: z.object({ images: z.array(z.object({ ...pictureFields, url: z.url() })), refused }).nullable(),
   })
   .meta({ id: 'Image' });
 export type ImageView = z.infer<typeof imageViewSchema>;

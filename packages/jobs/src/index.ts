@@ -31,6 +31,7 @@ export {
   type Stored,
   updateRecord,
 } from './record.ts';
+export * from './refusal.ts';
 export { RequestError, type RequestErrorCode } from './request-error.ts';
 export { heldOut, settleTraining } from './settle-training.ts';
 export * from './training.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type IdKind, imageIdSchema, trainingIdSchema } from './ids.ts';
 import { type JobFolder, tenantSchema } from './keys.ts';
+import { refusalSchema } from './refusal.ts';
 
 export const jobStatusSchema = z.enum(['queued', 'running', 'succeeded', 'failed', 'canceled']);
 export type JobStatus = z.infer<typeof jobStatusSchema>;
@@ -15,6 +16,7 @@ export const jobErrorSchema = z
     code: z.string().meta({ description: 'Stable, for programs', example: 'not_a_picture' }),
     message: z.string().meta({ description: 'What was wrong and what was wanted' }),
     param: z.string().nullable().meta({ description: 'The part of the request at fault', example: 'files.3.file_id' }),
+    refusal: refusalSchema.optional().meta({ description: 'With code content_refused' }),
   })
   .meta({ id: 'JobError' });
 export type JobError = z.infer<typeof jobErrorSchema>;

@@ -12,6 +12,18 @@ export const rules: Record<Op, Rule | null> = {
   Add: (g) => [g, g],
   AveragePool: null,
   Cast: (g, [x]) => [g.cast(of(x).dtype)],
+  // Half a gradient at the very bounds, where there is none.
+  Clip: (g, [x, min, max]) => [
+    g.mul(
+      of(x)
+        .sub(of(min))
+        .sign()
+        .add(of(max).sub(of(x)).sign())
+        .mul(0.5),
+    ),
+    undefined,
+    undefined,
+  ],
   Concat: (g, inputs, _, attributes) => {
     const axis = integerOf(attributes, 'axis');
     let end = 0;
@@ -22,6 +34,7 @@ export const rules: Record<Op, Rule | null> = {
     });
   },
   Conv: (g, [x, weight, bias], _, attributes) => {
+    if ('group' in attributes) throw new Error('Conv: no gradient of a convolution in groups');
     const [stride = 1] = integersOf(attributes, 'strides');
     const pads = integersOf(attributes, 'pads');
     return [

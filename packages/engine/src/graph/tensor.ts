@@ -10,6 +10,7 @@ export type Op =
   | 'Add'
   | 'AveragePool'
   | 'Cast'
+  | 'Clip'
   | 'Concat'
   | 'Conv'
   | 'ConvTranspose'
@@ -232,6 +233,10 @@ export class Tensor {
     return this.graph.node('Cast', [this], this.dims, dtype, { to: { int: codes[dtype] } });
   }
 
+  /** Values below `min` become `min`, those above `max` become `max`. */
+  clip = (min: number, max: number) =>
+    this.node('Clip', [this.graph.constant([min], []), this.graph.constant([max], [])], this.dims);
+
   /** Matrix product over the last two dimensions, leading ones broadcast. */
   matmul(other: Tensor): Tensor {
     const [k, k2] = [this.dims.at(-1), other.dims.at(-2)];
@@ -255,12 +260,13 @@ export class Tensor {
   }
 
   /**
-   * Two-dimensional cross-correlation: `[N, C, H, W]` with a weight `[O, C, kh, kw]`.
+   * Two-dimensional cross-correlation: `[N, C, H, W]` with a weight `[O, C / groups, kh, kw]`.
    * @param pads top, left, bottom, right
+   * @param groups into how many parts the channels fall, each of which sees only its own; as many as channels is a depthwise convolution
    */
-  conv(weight: Tensor, bias?: Tensor, stride = 1, pads: readonly number[] = [0, 0, 0, 0]): Tensor {
+  conv(weight: Tensor, bias?: Tensor, stride = 1, pads: readonly number[] = [0, 0, 0, 0], groups = 1): Tensor {
     const [kh, kw] = [weight.size(2), weight.size(3)];
-    if (this.size(1) !== weight.size(1)) throw new Error(`Conv: ${this} with weight ${weight}`);
+    if (this.size(1) !== weight.size(1) * groups) throw new Error(`Conv: ${this} with weight ${weight}`);
     const out = (axis: number, kernel: number, padding: number) => {
       const size = this.dims[axis] ?? null;
       return size === null ? null : Math.floor((size + padding - kernel) / stride) + 1;
@@ -271,6 +277,7 @@ export class Tensor {
       kernel_shape: { ints: [kh, kw] },
       strides: { ints: [stride, stride] },
       pads: { ints: [top, left, bottom, right] },
+      ...(groups === 1 ? {} : { group: { int: groups } }),
     });
   }
 

@@ -1,0 +1,1 @@
+export { type Classes, type Classifier, classes, openClassifier } from './classifier.ts';
