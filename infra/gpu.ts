@@ -25,6 +25,7 @@ export function createGpu({ gpu }: Stage, network: Network) {
       vpcZoneIdentifiers: network.subnetIds,
       protectFromScaleIn: true, // Only ECS removes a machine, once its tasks have ended.
       forceDelete: true, // What a worker has not written to the bucket is of no use to anyone.
+      enabledMetrics: ['GroupInServiceInstances'], // Off unless asked for; alarms.ts reads it.
       capacityRebalance: false, // ECS is not told when rebalancing takes a machine away.
       mixedInstancesPolicy: {
         instancesDistribution: {
@@ -59,7 +60,7 @@ export function createGpu({ gpu }: Stage, network: Network) {
     clusterName: cluster.name,
     capacityProviders: [capacity.name],
   });
-  return { cluster, capacity, attachment };
+  return { cluster, group, capacity, attachment };
 }
 export type Gpu = ReturnType<typeof createGpu>;
 

@@ -1,3 +1,4 @@
+import { execSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -36,6 +37,7 @@ export async function evaluate(stage: string): Promise<Cloud> {
     {
       newResource: ({ type, name, inputs, custom, id }) => {
         const plain = z.record(z.string(), z.unknown()).parse(withoutSecrets(inputs));
+        if (type === 'command:local:Command') runCommand(plain);
         if (custom !== false) resources.push({ type, name, inputs: plain });
         return { id: id || `${name}-id`, state: { ...plain, ...outputsOf(type, name, plain) } };
       },
@@ -94,6 +96,14 @@ async function loadProgram(stage: string): Promise<() => Promise<unknown>> {
   Object.assign(globalThis, { $asset, $transform, sst });
   const { run } = await import('sst-platform/auto/run');
   return () => run(async () => (await config.run()) ?? {});
+}
+
+const commandSchema = z.looseObject({ create: z.string(), dir: z.string(), environment: z.record(z.string(), z.string()) });
+
+/** What a deployment runs on the machine of whoever deploys, the building of the studio, is run: components look at its results. */
+function runCommand(inputs: unknown) {
+  const { create, dir, environment } = commandSchema.parse(inputs);
+  execSync(create, { cwd: dir, env: { ...process.env, ...environment, NODE_ENV: 'production' } });
 }
 
 const callSchema = z.object({ method: z.string(), params: z.array(z.looseObject({ handler: z.string().optional() })) });
