@@ -1,7 +1,5 @@
 import type { Network } from './network.ts';
-import type { Stage } from './stage.ts';
-
-const machineImage = '/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id';
+import { machineImage, type Stage } from './stage.ts';
 
 /** Folder of the machine (not of the container) that keeps base models between workers; owned by the container's user. */
 export const modelsFolder = '/var/lib/loraloom/models';

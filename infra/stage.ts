@@ -1,3 +1,6 @@
+/** Where Amazon says which image is its newest of ECS with NVIDIA's driver. Each region has its own, and not every region has one. */
+export const machineImage = '/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id';
+
 /** What differs between the stages of the cloud; everything else is the same in all of them. */
 export interface Stage {
   /** Web origins, beside the studio's own, whose pages may upload to the bucket or call the API. */
