@@ -145,9 +145,9 @@ describe('outside Docker, in a folder with just its files', () => {
     expect(options).not.toEqual([]);
     execFileSync(process.execPath, options, { cwd: app, stdio: 'pipe' });
     // It can fail: without a package that only a part of the worker imports, it does.
-    rmSync(join(app, 'node_modules/lru-cache'));
-    expect(() => execFileSync(process.execPath, options, { cwd: app, stdio: 'pipe' })).toThrow(/lru-cache/);
-    symlinkSync(join(root, 'node_modules/lru-cache'), join(app, 'node_modules/lru-cache'));
+    rmSync(join(app, 'node_modules/sharp'));
+    expect(() => execFileSync(process.execPath, options, { cwd: app, stdio: 'pipe' })).toThrow(/sharp/);
+    symlinkSync(join(root, 'node_modules/sharp'), join(app, 'node_modules/sharp'));
   });
 
   test('the check of the libraries fails for any that is missing but the driver', () => {
