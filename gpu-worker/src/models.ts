@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve, sep } from 'node:path';
-import { Transform } from 'node:stream';
-import { pipeline as pipe } from 'node:stream/promises';
+import { rename, rm, stat } from 'node:fs/promises';
+import { join, resolve, sep } from 'node:path';
 import { type Batch, openBatch, openPipeline, type Pipeline } from '@loraloom/engine';
 import { keys, type Model, readModel } from '@loraloom/jobs';
+import { download } from './download.ts';
 import { Failure } from './failure.ts';
 import type { Services } from './services.ts';
 
@@ -40,7 +38,7 @@ export function bucketModels({
       const opening =
         opened.get(content) ??
         (async () => {
-          const folder = await download({ bucket, modelsFolder }, model, content);
+          const folder = await modelFolder({ bucket, modelsFolder }, model, content);
           const pipeline = await openPipeline(folder, { provider });
           return { pipeline, batch: openBatch(pipeline, slots), digest: await pipeline.digest() };
         })();
@@ -56,7 +54,7 @@ export function bucketModels({
 }
 
 /** The folder of a model on this disk, made whole before it gets its name. */
-async function download(
+async function modelFolder(
   { bucket, modelsFolder }: Pick<Services, 'bucket' | 'modelsFolder'>,
   model: Model,
   content: string,
@@ -65,22 +63,12 @@ async function download(
   if (await stat(folder).catch(() => undefined)) return folder;
   const temporary = `${folder}.${process.pid}.${Date.now()}`;
   try {
-    for (const { path, sha256 } of model.files) {
+    const files = model.files.map(({ path, size_bytes: sizeBytes, sha256 }) => {
       const target = resolve(temporary, path);
       if (!target.startsWith(resolve(temporary) + sep)) throw new Error(`model ${model.name}: ${path} leaves the model's folder`);
-      const found = await bucket.get(keys.modelFile(model.name, path));
-      if (!found) throw new Error(`model ${model.name}: ${path} is not in the bucket`);
-      await mkdir(dirname(target), { recursive: true });
-      const hash = createHash('sha256');
-      const hashing = new Transform({
-        transform(chunk: Buffer, _, done) {
-          hash.update(chunk);
-          done(null, chunk);
-        },
-      });
-      await pipe(found.body, hashing, createWriteStream(target));
-      if (hash.digest('hex') !== sha256) throw new Error(`model ${model.name}: ${path} does not have the digest of model.json`);
-    }
+      return { key: keys.modelFile(model.name, path), target, sizeBytes, sha256 };
+    });
+    await download(bucket, files);
     await rename(temporary, folder);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
