@@ -31,9 +31,10 @@ export async function download(
   const ranges = files.flatMap((file) => Array.from({ length: file.ranges }, (_, index) => ({ file, index }))).values();
   const failed = new AbortController();
   const take = async () => {
+    const buffer = new Uint8Array(rangeBytes);
     for (const { file, index } of ranges) {
       if (failed.signal.aborted) return;
-      await takeRange(bucket, file, index, rangeBytes);
+      await takeRange(bucket, file, index, buffer);
     }
   };
   try {
@@ -70,25 +71,34 @@ async function openFile(wanted: Wanted, rangeBytes: number) {
   return { wanted, handle, ranges, turns, hash: createHash('sha256') };
 }
 
-async function takeRange(bucket: Bucket, { wanted, handle, turns, hash }: OpenFile, index: number, rangeBytes: number) {
-  const start = index * rangeBytes;
-  const end = Math.min(start + rangeBytes, wanted.sizeBytes);
-  const bytes = await getRange(bucket, wanted, start, end);
+/** @param buffer of one range, written over */
+async function takeRange(bucket: Bucket, { wanted, handle, turns, hash }: OpenFile, index: number, buffer: Uint8Array) {
+  const start = index * buffer.length;
+  const bytes = buffer.subarray(0, Math.min(buffer.length, wanted.sizeBytes - start));
+  await fill(bytes, bucket, wanted, start);
   await writeAll(handle, bytes, start);
   await turns[index]?.promise;
   hash.update(bytes);
   turns[index + 1]?.resolve();
 }
 
-/** Bytes `start` to `end`, exclusive; a connection that breaks in the middle is begun again. */
-async function getRange(bucket: Bucket, { key, sizeBytes }: Wanted, start: number, end: number): Promise<Uint8Array> {
+/** Fills `bytes` with those from `start` on; a connection that breaks in the middle is begun again. */
+async function fill(bytes: Uint8Array, bucket: Bucket, { key, sizeBytes }: Wanted, start: number): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const found = await bucket.getBytes(key, { range: { start, end: end - 1 } });
+      const found = await bucket.get(key, { range: { start, end: start + bytes.length - 1 } });
       if (!found) throw new NotAsWanted(`${key} is not in the bucket`);
-      if (found.size !== sizeBytes) throw new NotAsWanted(`${key} has ${found.size} bytes, where it must have ${sizeBytes}`);
-      if (found.bytes.length === end - start) return found.bytes;
-      throw new Error(`${key}: ${found.bytes.length} bytes of the ${end - start} from ${start} came`);
+      if (found.size !== sizeBytes) {
+        await found.body.cancel();
+        throw new NotAsWanted(`${key} has ${found.size} bytes, where it must have ${sizeBytes}`);
+      }
+      let filled = 0;
+      for await (const chunk of found.body) {
+        bytes.set(chunk, filled);
+        filled += chunk.length;
+      }
+      if (filled === bytes.length) return;
+      throw new Error(`${key}: ${filled} bytes of the ${bytes.length} from ${start} came`);
     } catch (error) {
       if (error instanceof NotAsWanted || attempt === tries) throw error;
       await sleep(Math.random() * 100 * 2 ** attempt);
