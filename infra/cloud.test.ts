@@ -24,7 +24,7 @@ const stages = {
     machines: 16,
     pictureDays: 30,
     budget: '500',
-    jobsPerWorker: { Trainings: 1, Images: 10 },
+    jobsPerWorker: { Trainings: 1, Images: 80 },
   },
   somebody: {
     protect: false,
@@ -32,7 +32,7 @@ const stages = {
     machines: 2,
     pictureDays: 7,
     budget: '50',
-    jobsPerWorker: { Trainings: 4, Images: 20 },
+    jobsPerWorker: { Trainings: 4, Images: 80 },
   },
 };
 const kinds = ['Trainings', 'Images'] as const;
@@ -228,7 +228,7 @@ describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s'
       queueName(name),
       'ApproximateNumberOfMessagesVisible',
       'ApproximateNumberOfMessagesNotVisible',
-      'RunningTaskCount',
+      'DesiredTaskCount',
     ]) {
       expect(sources).toContain(part);
     }

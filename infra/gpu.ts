@@ -12,7 +12,7 @@ export function createGpu({ gpu }: Stage, network: Network) {
   const name = `${$app.name}-${$app.stage}-gpu`;
   const cluster = new aws.ecs.Cluster('GpuCluster', {
     name,
-    settings: [{ name: 'containerInsights', value: 'enabled' }], // For RunningTaskCount, which scaling.ts divides by.
+    settings: [{ name: 'containerInsights', value: 'enabled' }], // For DesiredTaskCount, which scaling.ts divides by.
   });
 
   const group = new aws.autoscaling.Group(

@@ -51,7 +51,8 @@ function followQueue(title: string, kind: keyof Workers, most: number, jobsPerWo
             metricStat: {
               metric: {
                 namespace: 'ECS/ContainerInsights',
-                metricName: 'RunningTaskCount',
+                // Not those that run: while the wished-for ones start they would be wished for again, and again.
+                metricName: 'DesiredTaskCount',
                 dimensions: [
                   { name: 'ClusterName', value: gpu.cluster.name },
                   { name: 'ServiceName', value: workers[kind].name },

@@ -20,7 +20,10 @@ export interface Stage {
     onDemandPercent: number;
     /** Most workers of each kind, and thereby the highest bill. Each has a machine of its own. */
     maxWorkers: { trainings: number; images: number };
-    /** Jobs, waiting and running, that one worker should have: more means fewer machines and longer waits. */
+    /**
+     * Jobs, waiting and running, that one worker should have: more means fewer machines and longer waits. Pictures: as many as are made
+     * while another machine would start, see docs/simulation.md.
+     */
     jobsPerWorker: { trainings: number; images: number };
   };
 }
@@ -34,7 +37,7 @@ const personal: Stage = {
     instanceTypes: ['g6.xlarge', 'g5.xlarge'],
     onDemandPercent: 0,
     maxWorkers: { trainings: 1, images: 1 },
-    jobsPerWorker: { trainings: 4, images: 20 },
+    jobsPerWorker: { trainings: 4, images: 80 },
   },
 };
 
@@ -47,7 +50,7 @@ const production: Stage = {
     instanceTypes: ['g6.xlarge', 'g5.xlarge'],
     onDemandPercent: 0,
     maxWorkers: { trainings: 8, images: 8 },
-    jobsPerWorker: { trainings: 1, images: 10 },
+    jobsPerWorker: { trainings: 1, images: 80 },
   },
 };
 
