@@ -83,7 +83,7 @@ export function simulate(scenario: Scenario): Outcome {
   const waits: { few: number[]; many: number[] } = { few: [], many: [] };
   const queues = { few: newQueue<Picture>(), many: newQueue<Picture>() };
   const machines = new Set<Machine>();
-  let [now, paid, busy, peak, asked, made, drought] = [0, 0, 0, 0, 0, 0, false];
+  let [now, paid, busy, peak, asked, made, free, drought] = [0, 0, 0, 0, 0, 0, 0, false];
 
   const picture = (few: boolean): Picture => ({ at: now, few, begun: false, work: exponential ? gap(1) : 1 });
   const arrive = (few: boolean) => {
@@ -111,12 +111,12 @@ export function simulate(scenario: Scenario): Outcome {
   };
   const assign = () => {
     // The emptiest first, as long polling has it: whoever has nothing to do asks first.
-    for (;;) {
-      if (queues.few.size() + queues.many.size() === 0) return;
+    while (free > 0 && queues.few.size() + queues.many.size() > 0) {
       let best: Machine | undefined;
       for (const machine of machines) {
         if (machine.task !== 'running' || machine.pictures.length >= a.slots) continue;
         if (!best || machine.pictures.length < best.pictures.length) best = machine;
+        if (best.pictures.length === 0) break;
       }
       const taken = best && next();
       if (!best || !taken) return;
@@ -124,6 +124,7 @@ export function simulate(scenario: Scenario): Outcome {
       if (!taken.begun) waits[taken.few ? 'few' : 'many'].push(now - taken.at);
       taken.begun = true;
       best.pictures.push({ picture: taken, left: taken.work });
+      free--;
       plan(best);
     }
   };
@@ -138,6 +139,7 @@ export function simulate(scenario: Scenario): Outcome {
       const before = machine.pictures.length;
       machine.pictures = machine.pictures.filter(({ left }) => left > 1e-9);
       made += before - machine.pictures.length;
+      free += before - machine.pictures.length;
       plan(machine);
       assign();
     });
@@ -148,6 +150,7 @@ export function simulate(scenario: Scenario): Outcome {
     advance(machine);
     // What was begun goes back to the queue, and is begun anew.
     for (const { picture: lost } of machine.pictures) queues[lost.few ? 'few' : 'many'].unshift(lost);
+    if (machine.task === 'running') free -= a.slots - machine.pictures.length;
     machine.pictures = [];
     machine.task = 'none';
     const version = ++machine.version;
@@ -163,6 +166,7 @@ export function simulate(scenario: Scenario): Outcome {
     events.push(now + seconds, () => {
       if (machine.version !== version) return;
       machine.task = 'running';
+      free += a.slots;
       machine.updated = now;
       assign();
     });
@@ -171,8 +175,10 @@ export function simulate(scenario: Scenario): Outcome {
     const machine: Machine = { since: now, task: 'none', version: 0, pictures: [], updated: now };
     machines.add(machine);
     peak = Math.max(peak, machines.size);
-    if (ready) machine.task = 'running';
-    else startTask(machine, a.coldSeconds[0] + random() * (a.coldSeconds[1] - a.coldSeconds[0]));
+    if (ready) {
+      machine.task = 'running';
+      free += a.slots;
+    } else startTask(machine, a.coldSeconds[0] + random() * (a.coldSeconds[1] - a.coldSeconds[0]));
     if ('always' in rule) return;
     events.push(now + gap(a.interruptions / 3600), () => {
       if (!machines.has(machine)) return;
