@@ -103,7 +103,11 @@ describe('rules', () => {
   test('what is copied exists, and is all that the worker imports', () => {
     const from = copies(instructions).map((copy) => copy.from);
     for (const path of from) expect(existsSync(join(root, path)), path).toBe(true);
-    const wanted = [...workspaces()].flatMap((folder) => [`${folder}/package.json`, `${folder}/src`]);
+    // A package's own model comes with it.
+    const parts = ['package.json', 'src', 'model'];
+    const wanted = [...workspaces()]
+      .flatMap((folder) => parts.map((part) => `${folder}/${part}`))
+      .filter((path) => existsSync(join(root, path)));
     expect(from.toSorted()).toEqual(['package.json', 'package-lock.json', '.npmrc', ...wanted].toSorted());
   });
 });
@@ -131,10 +135,12 @@ describe('outside Docker, in a folder with just its files', () => {
       symlinkSync(join(app, folder), join(app, 'node_modules/@loraloom', folder.split('/').at(-1) ?? ''));
   });
 
-  test('tests, weights and secrets stay outside', () => {
+  test('tests, base models and secrets stay outside', () => {
     const files = globSync('{gpu-worker,packages}/**/*', { cwd: app });
     expect(files.length).toBeGreaterThan(50);
-    expect(files.filter((file) => /\.test\.ts$|\.safetensors$|\.env|secret/.test(file))).toEqual([]);
+    expect(files.filter((file) => /\.test\.ts$|\.env|secret/.test(file))).toEqual([]);
+    // No base model: those come from the bucket.
+    expect(files.filter((file) => file.endsWith('.safetensors') && !file.startsWith('packages/nsfw/model/'))).toEqual([]);
   });
 
   test('the check of the modules passes as it stands in the Dockerfile', () => {
