@@ -2,19 +2,31 @@ import type { Bucket } from './bucket.ts';
 import type { Queues } from './queues.ts';
 import type { Stage } from './stage.ts';
 
-/** The HTTP API: one function behind a gateway that knows no routes. */
-export function createApi({ origins, requests }: Stage, { bucket, queues }: { bucket: Bucket; queues: Queues }) {
-  // `npx sst secret set ApiKeyPepper "$(openssl rand -hex 32)" --stage <name>`, once, before the first deployment.
-  const pepper = new sst.Secret('ApiKeyPepper');
-  const objects = (...patterns: string[]) => patterns.map((pattern) => $interpolate`${bucket.arn}/${pattern}`);
+interface Needs {
+  bucket: Bucket;
+  queues: Queues;
+  origins: $util.Output<string[]>;
+}
 
-  const api = new sst.aws.ApiGatewayV2('Api', {
+/** The API's address. What answers there comes later, since it must know the studio, which must know this address. */
+export function createApi({ requests, domains }: Stage) {
+  return new sst.aws.ApiGatewayV2('Api', {
     cors: false, // The app answers preflights itself, as it does everywhere else.
     accessLog: { retention: '1 month' },
     transform: {
       stage: { defaultRouteSettings: { throttlingRateLimit: requests.perSecond, throttlingBurstLimit: requests.burst } },
     },
+    ...(domains ? { domain: domains.api } : {}),
   });
+}
+export type Api = ReturnType<typeof createApi>;
+
+/** The HTTP API: one function behind a gateway that knows no routes. */
+export function answerApi(api: Api, { bucket, queues, origins }: Needs) {
+  // Set once, before the first deployment: see secrets.ts.
+  const pepper = new sst.Secret('ApiKeyPepper');
+  const objects = (...patterns: string[]) => patterns.map((pattern) => $interpolate`${bucket.arn}/${pattern}`);
+
   api.route('$default', {
     handler: 'functions/src/lambda.handler',
     runtime: 'nodejs24.x',
@@ -24,7 +36,7 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
       BUCKET: bucket.name,
       TRAININGS_QUEUE_URL: queues.trainings.live.url,
       IMAGES_QUEUE_URL: queues.images.live.url,
-      CORS_ORIGINS: origins.join(','),
+      CORS_ORIGINS: origins.apply((list) => list.join(',')),
       KEY_PEPPER: pepper.value,
     },
     // Not `link`: that would grant s3:* and sqs:*. A presigned URL may do what its signer may, so this is also all that
@@ -53,5 +65,4 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
       { actions: ['sqs:SendMessage'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
     ],
   });
-  return api;
 }

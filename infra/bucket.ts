@@ -1,14 +1,16 @@
 import type { Stage } from './stage.ts';
 
+type Origins = $util.Input<$util.Input<string>[]>;
+
 /** The bucket that holds everything that lasts; who may touch which keys stands with those who do: api.ts, worker.ts. */
-export function createBucket({ origins }: Stage) {
+export function createBucket({ pictureDays }: Stage, origins: Origins) {
   const bucket = new sst.aws.Bucket('Bucket', {
     // Uploads and downloads through presigned URLs; the headers of an upload are part of its signature.
-    cors: origins.length > 0 && {
+    cors: {
       allowOrigins: origins,
       allowMethods: ['GET', 'PUT'],
-      allowHeaders: ['*'],
-      exposeHeaders: ['ETag'],
+      allowHeaders: ['content-type', 'x-amz-checksum-sha256', 'if-none-match', 'range'],
+      exposeHeaders: ['ETag', 'Content-Range'],
       maxAge: '1 hour',
     },
     // The component would empty the bucket on removal in every stage.
@@ -26,6 +28,13 @@ export function createBucket({ origins }: Stage) {
       },
       // Long enough for whoever repeats a request whose answer was lost.
       { id: 'idempotency', status: 'Enabled', filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
+      // By the tag that workers give them: a rule's prefix cannot leave out the tenant.
+      {
+        id: 'pictures',
+        status: 'Enabled',
+        filter: { tag: { key: 'kind', value: 'picture' } },
+        expiration: { days: pictureDays },
+      },
     ],
   });
   return bucket;

@@ -1,205 +1,163 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { keys } from '@loraloom/jobs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { secrets } from './secrets.ts';
+import { bundle, invoke } from './testing/bundle.ts';
+import { deadJob } from './testing/dead-job.ts';
 import type { Cloud } from './testing/evaluate.ts';
-import { allows, type Policy, policySchema } from './testing/policy.ts';
+import { within } from './testing/found.ts';
+import { testPermissions } from './testing/permissions.ts';
 
 const root = join(import.meta.dirname, '..');
-const platform = join(root, '.sst/platform');
-const installed = existsSync(join(platform, 'node_modules/@pulumi/aws'));
+const installed = existsSync(join(root, '.sst/platform/node_modules/@pulumi/aws'));
 if (!installed)
   console.warn('SKIPPED: the tests of infra/ need SST unpacked; `npm run infra:install` does it (a minute, 330 MB)');
 
-let cloud: Cloud;
-const named = (type: string, name: string) => {
-  const found = cloud.resources.filter((resource) => resource.type.endsWith(`:${type}`) && resource.name.startsWith(name));
-  expect(found.map((resource) => resource.name)).toHaveLength(1);
-  return found[0]?.inputs ?? {};
+/** What differs between the stages, as stage.ts has it. */
+const stages = {
+  production: {
+    protect: true,
+    workers: 8,
+    machines: 16,
+    pictureDays: 30,
+    budget: '500',
+    jobsPerWorker: { Trainings: 1, Images: 80 },
+  },
+  somebody: {
+    protect: false,
+    workers: 1,
+    machines: 2,
+    pictureDays: 7,
+    budget: '50',
+    jobsPerWorker: { Trainings: 4, Images: 80 },
+  },
 };
-const inlinePolicy = z
-  .object({ inlinePolicies: z.tuple([z.object({ policy: policySchema })]) })
-  .transform((role) => role.inlinePolicies[0].policy);
-const functionSchema = z.object({ environment: z.object({ variables: z.record(z.string(), z.string()) }) });
-const containersSchema = z
-  .string()
-  .transform((text): unknown => JSON.parse(text))
-  .pipe(z.tuple([z.looseObject({ environment: z.array(z.object({ name: z.string(), value: z.string() })) })]));
+const kinds = ['Trainings', 'Images'] as const;
 
-describe.skipIf(!installed)('the cloud of stage production', () => {
-  let bucket: string;
-  let api: Policy;
-  let worker: Policy;
-  const queue = (name: string) =>
-    `arn:aws:sqs:eu-central-1:123456789012:${z.string().parse(named('Queue', `${name}Queue`).name)}`;
-  const object = (key: string) => `${bucket}/${key}`;
-
-  const taskOf = (name: string) => {
-    const [container] = containersSchema.parse(named('TaskDefinition', `${name}Task`).containerDefinitions);
-    return { container, environment: Object.fromEntries(container.environment.map(({ name, value }) => [name, value])) };
-  };
+describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s', (stage, wanted) => {
+  let cloud: Cloud;
+  const found = within(() => cloud);
+  const { all, one, queueArn, queueName, environmentOf, taskOf } = found;
+  const text = (value: unknown) => z.string().parse(value);
+  const json = (value: unknown) => JSON.parse(text(value));
 
   beforeAll(async () => {
     const { evaluate } = await import('./testing/evaluate.ts');
-    cloud = await evaluate('production');
-    bucket = `arn:aws:s3:::${z.string().parse(named('Bucket', 'BucketBucket').bucket)}`;
-    api = inlinePolicy.parse(named('Role', 'ApiRoute'));
-    worker = policySchema.parse(named('RolePolicy', 'WorkerTaskPolicy').policy);
+    cloud = await evaluate(stage);
   }, 60_000);
 
-  test('no role may do everything with a service, or anything with everything', () => {
-    const attached = cloud.resources.flatMap(({ type, name, inputs }) => {
-      if (type.endsWith(':RolePolicy')) return [{ name, policy: policySchema.parse(inputs.policy) }];
-      if (!type.endsWith(':Role') || inputs.inlinePolicies === undefined) return [];
-      return [{ name, policy: inlinePolicy.parse(inputs) }];
-    });
-    expect(attached.map(({ name }) => name.replace(/Route.*Handler/, 'Handler')).sort()).toEqual([
-      'ApiHandlerRole',
-      'WakerHandlerRole',
-      'WakerRole',
-      'WorkerTaskPolicy',
+  testPermissions(found);
+
+  test('the bucket is private, outlives production, and lets go of what is of no use any more', () => {
+    expect(cloud.app).toMatchObject({ protect: wanted.protect, removal: wanted.protect ? 'retain' : 'remove' });
+    expect(one('Bucket', 'BucketBucket').forceDestroy).toBe(!wanted.protect);
+    expect(one('BucketPublicAccessBlock', 'Bucket')).toMatchObject({ blockPublicPolicy: true, restrictPublicBuckets: true });
+    expect(one('BucketLifecycleConfiguration', 'Bucket').rules).toMatchObject([
+      { filter: { prefix: '' }, abortIncompleteMultipartUpload: { daysAfterInitiation: 1 } },
+      { filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
+      { filter: { tag: { key: 'kind', value: 'picture' } }, expiration: { days: wanted.pictureDays } },
     ]);
-    for (const { name, policy } of attached) {
-      for (const { Action, Resource } of policy.Statement) {
-        expect(
-          Action.filter((action) => action.includes('*')),
-          name,
-        ).toEqual([]);
-        expect(
-          Resource.filter((resource) => resource === '*' || resource === `${bucket}/*`),
-          name,
-        ).toEqual([]);
-      }
-    }
   });
 
-  test('a role trusts one service, and no account', () => {
-    const trusted = cloud.resources
-      .filter(({ type }) => type.endsWith(':Role'))
-      .map(({ inputs }) => z.object({ Statement: z.array(z.object({ Principal: z.unknown() })) }).parse(inputs.assumeRolePolicy))
-      .flatMap(({ Statement }) => Statement.map(({ Principal }) => Principal));
-    expect(trusted.length).toBeGreaterThan(5);
-    for (const principal of trusted) expect(principal).toEqual({ Service: expect.stringMatching(/\.amazonaws\.com$/) });
+  test('the studio is built for this API, and only its pages may call the API or use the bucket', () => {
+    const { files } = z
+      .object({ files: z.array(z.looseObject({ key: z.string(), source: z.string(), cacheControl: z.string() })) })
+      .parse(one('Resource', 'StudioAssetFiles'));
+    const page = files.find(({ key }) => key === 'index.html');
+    expect(page?.cacheControl).toBe('no-cache');
+    const scripts = files.filter(({ key }) => key.endsWith('.js'));
+    expect(scripts.map(({ cacheControl }) => cacheControl)).toEqual(scripts.map(() => 'max-age=31536000,public,immutable'));
+    const code = globSync(join(root, '.sst/studio/assets/*.js')).map((file) => readFileSync(file, 'utf8'));
+    expect(code.join('')).toContain('https://api.execute-api.eu-central-1.amazonaws.com');
+
+    const origins = ['https://studio.cloudfront.net', ...(wanted.protect ? [] : ['http://localhost:5173'])];
+    expect(environmentOf('ApiRoute').CORS_ORIGINS).toBe(origins.join(','));
+    const [cors] = z.array(z.record(z.string(), z.unknown())).parse(one('BucketCorsConfiguration', 'BucketCors').corsRules);
+    expect(cors).toMatchObject({ allowedOrigins: origins, allowedMethods: ['GET', 'PUT'] });
+    expect(cors?.allowedHeaders).not.toContain('*');
   });
 
-  test('the API reads and writes what its handlers do, and can presign no more than that', () => {
-    const [t, id] = ['acme', 'x'];
-    for (const key of [
-      keys.apiKey('h'),
-      keys.model('m'),
-      keys.loraRecord(t, 'l'),
-      keys.loraWeights(t, 'l', id),
-      keys.picture(t, id, 0),
-    ]) {
-      expect(allows(api, 's3:GetObject', object(key)), key).toBe(true);
-    }
-    const writes = [
-      keys.fileRecord(t, id),
-      keys.fileContent(t, id),
-      keys.outboxEntry('trainings', t, id),
-      keys.idempotency(t, 'images', 'a'.repeat(64)),
-      ...(['trainings', 'images'] as const).flatMap((folder) => [keys.jobRequest(folder, t, id), keys.jobRecord(folder, t, id)]),
-    ];
-    for (const key of writes) expect(allows(api, 's3:PutObject', object(key)), key).toBe(true);
-    const not = [
-      keys.apiKey('h'),
-      keys.model('m'),
-      keys.loraWeights(t, 'l', id),
-      keys.loraRecord(t, 'l'),
-      keys.picture(t, id, 0),
-      keys.checkpoint(t, id),
-    ];
-    for (const key of not) expect(allows(api, 's3:PutObject', object(key)), key).toBe(false);
-
-    expect(allows(api, 's3:DeleteObject', object(keys.outboxEntry('images', t, id)))).toBe(true);
-    for (const key of [...writes.filter((key) => !key.startsWith('outbox/')), ...not]) {
-      expect(allows(api, 's3:DeleteObject', object(key)), key).toBe(false);
-    }
-    expect(allows(api, 's3:ListBucket', bucket)).toBe(true);
-    expect(allows(api, 'sqs:SendMessage', queue('Trainings'))).toBe(true);
-    expect(allows(api, 'sqs:ReceiveMessage', queue('Trainings'))).toBe(false);
-  });
-
-  test('a worker does its jobs, and sees no API keys', () => {
-    const [t, id] = ['acme', 'x'];
-    for (const key of [
-      keys.fileContent(t, id),
-      keys.modelFile('m', 'unet/config.json'),
-      keys.jobRequest('trainings', t, id),
-      keys.checkpoint(t, id),
-    ]) {
-      expect(allows(worker, 's3:GetObject', object(key)), key).toBe(true);
-    }
-    for (const key of [
-      keys.jobRecord('images', t, id),
-      keys.picture(t, id, 3),
-      keys.checkpoint(t, id),
-      keys.loraRecord(t, 'l'),
-      keys.loraWeights(t, 'l', id),
-    ]) {
-      expect(allows(worker, 's3:PutObject', object(key)), key).toBe(true);
-    }
-    for (const key of [keys.fileContent(t, id), keys.model('m')])
-      expect(allows(worker, 's3:PutObject', object(key)), key).toBe(false);
-    expect(allows(worker, 's3:GetObject', object(keys.apiKey('h')))).toBe(false);
-    for (const action of ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:SendMessage']) {
-      for (const name of ['Trainings', 'Images']) expect(allows(worker, action, queue(name)), `${action} ${name}`).toBe(true);
-    }
-  });
-
-  test.each(['Trainings', 'Images'])(
-    '%s: the fifth delivery is the last, then the message waits in the dead-letter queue',
+  test.each(['Trainings', 'Images', 'Batches', 'Webhooks'])(
+    '%s: the fifth delivery is the last, then a message is kept for longer',
     (name) => {
-      const live = named('Queue', `${name}Queue`);
-      expect(JSON.parse(z.string().parse(live.redrivePolicy))).toEqual({
-        deadLetterTargetArn: queue(`${name}Dead`),
-        maxReceiveCount: 5,
-      });
-      const dead = named('Queue', `${name}DeadQueue`);
-      expect(dead.messageRetentionSeconds).toBeGreaterThan(z.number().parse(live.messageRetentionSeconds));
+      const live = one('Queue', `${name}Queue`);
+      expect(json(live.redrivePolicy)).toEqual({ deadLetterTargetArn: queueArn(`${name}Dead`), maxReceiveCount: 5 });
+      expect(one('Queue', `${name}DeadQueue`).messageRetentionSeconds).toBeGreaterThan(
+        z.number().parse(live.messageRetentionSeconds),
+      );
+      const { redriveAllowPolicy } = one('RedriveAllowPolicy', `${name}Dead`);
+      expect(json(redriveAllowPolicy)).toEqual({ redrivePermission: 'byQueue', sourceQueueArns: [queueArn(name)] });
     },
   );
 
-  test('the functions start with the environment they are given', () => {
-    expect(cloud.handlers.sort()).toEqual(['functions/src/lambda.handler', 'functions/src/waker.handler']);
-    // What the Lambda runtime adds.
-    const runtime = { AWS_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b', AWS_SESSION_TOKEN: 'c' };
-    const health = {
-      version: '2.0',
-      rawPath: '/healthz',
-      rawQueryString: '',
-      headers: { host: 'api' },
-      requestContext: { http: { method: 'GET', path: '/healthz' } },
-    };
-    for (const [handler, resource, script] of [
-      ['lambda', 'ApiRoute', `console.log((await handler(${JSON.stringify(health)})).statusCode)`],
-      ['waker', 'WakerHandler', 'console.log(typeof handler)'],
-    ] as const) {
-      const { environment } = functionSchema.parse(named('Function', resource));
-      const bundle = join(mkdtempSync(join(tmpdir(), 'bundle-')), 'index.mjs');
-      // As SST does: one ESM file for Node.
-      const options = ['--bundle', '--platform=node', '--format=esm', '--minify', `--outfile=${bundle}`, '--log-level=error'];
-      execFileSync(join(platform, 'node_modules/.bin/esbuild'), [join(root, `functions/src/${handler}.ts`), ...options]);
-      const run = `const { handler } = await import(${JSON.stringify(bundle)}); ${script}`;
-      const env = { ...runtime, ...environment.variables };
-      const printed = execFileSync(process.execPath, ['--input-type=module', '-e', run], { env, encoding: 'utf8' });
-      expect(printed.trim()).toBe(handler === 'lambda' ? '200' : 'function');
+  test('a function that is given messages answers which of them failed, before they come again', () => {
+    const sources = all('EventSourceMapping').map(({ inputs }) => inputs);
+    expect(sources.map(({ eventSourceArn }) => eventSourceArn).sort()).toEqual(
+      [queueArn('ImagesDead'), queueArn('TrainingsDead')].sort(),
+    );
+    for (const { functionResponseTypes } of sources) expect(functionResponseTypes).toEqual(['ReportBatchItemFailures']);
+    for (const name of kinds) {
+      const hidden = z.number().parse(one('Queue', `${name}DeadQueue`).visibilityTimeoutSeconds);
+      expect(one('Function', `${name}DeadSubscriber`).timeout).toBeLessThan(hidden);
     }
   });
 
-  test.each(['Trainings', 'Images'])('%s: a worker has a GPU, time to stop, and only its own queue to read', (name) => {
+  test('the API as SST builds it answers the gateway: healthy, described, and to nobody without a key', async () => {
+    const [api] = cloud.builds.filter(({ handler }) => handler === 'functions/src/lambda.handler');
+    if (!api) throw new Error('no API');
+    const path = bundle(api);
+    const get = (rawPath: string, headers = {}) => {
+      const requestContext = { http: { method: 'GET', path: rawPath } };
+      const event = { version: '2.0', rawPath, rawQueryString: '', headers: { host: 'api', ...headers }, requestContext };
+      return invoke(path, environmentOf('ApiRoute'), event);
+    };
+    expect(await get('/healthz')).toMatchObject({ statusCode: 200, body: '{"status":"ok"}' });
+    expect(await get('/v1/models')).toMatchObject({ statusCode: 401, body: expect.stringContaining('"unauthorized"') });
+    expect(await get('/healthz', { origin: 'https://studio.cloudfront.net' })).toMatchObject({
+      headers: { 'access-control-allow-origin': 'https://studio.cloudfront.net' },
+    });
+    expect(readFileSync(path).length).toBeLessThan(1_500_000);
+    expect(one('Stage', 'Api').defaultRouteSettings).toEqual(
+      wanted.protect
+        ? { throttlingRateLimit: 200, throttlingBurstLimit: 400 }
+        : { throttlingRateLimit: 20, throttlingBurstLimit: 40 },
+    );
+  });
+
+  test('the function of the dead letters ends the job whose letter it is given', async () => {
+    const [build] = cloud.builds.filter(({ handler }) => handler === 'functions/src/dead-letters.handler');
+    if (!build) throw new Error('no function of dead letters');
+    const environment = environmentOf('ImagesDeadSubscriber');
+    expect(environment.BUCKET).toBe(found.bucketName());
+    await using job = await deadJob(found.bucketName());
+    // One letter that can be read, one of a record that cannot.
+    const event = { Records: [job.letter, job.unreadable].map((body, i) => ({ messageId: `m${i}`, body })) };
+    expect(await invoke(bundle(build), { ...environment, S3_ENDPOINT: job.endpoint }, event)).toEqual({
+      batchItemFailures: [{ itemIdentifier: 'm1' }],
+    });
+    expect(await job.read()).toMatchObject({ status: 'failed', error: { code: 'worker_failed' } });
+  });
+
+  test.each(kinds)('%s: a worker has a GPU, time to stop, models on the machine’s disk, and no secrets', (name) => {
     const { container, environment } = taskOf(name);
-    expect(container).toMatchObject({ resourceRequirements: [{ type: 'GPU', value: '1' }], stopTimeout: 110 });
+    expect(container).toMatchObject({
+      resourceRequirements: [{ type: 'GPU', value: '1' }],
+      stopTimeout: 110,
+      mountPoints: [{ sourceVolume: 'models', containerPath: environment.MODELS_DIR }],
+    });
+    expect(one('TaskDefinition', `${name}Task`)).toMatchObject({
+      requiresCompatibilities: ['EC2'],
+      networkMode: 'bridge',
+      volumes: [{ name: 'models', hostPath: '/var/lib/loraloom/models' }],
+    });
     expect(environment).toMatchObject({ QUEUES: name.toLowerCase(), EXECUTION_PROVIDER: 'cuda', AWS_REGION: 'eu-central-1' });
-    expect(environment.DEAD_QUEUE_URLS?.endsWith(z.string().parse(named('Queue', `${name}DeadQueue`).name))).toBe(true);
     // Whatever the container is given can be read by everyone who may look at a task definition.
     expect(Object.keys(environment).filter((key) => /SECRET|TOKEN|PEPPER|ACCESS_KEY/.test(key))).toEqual([]);
-    expect(named('Service', `${name}Worker`)).toMatchObject({ desiredCount: 0, deploymentMinimumHealthyPercent: 0 });
-    expect(named('Target', `${name}Workers`)).toMatchObject({ minCapacity: 0, maxCapacity: 8 });
+    expect(one('Service', `${name}Worker`)).toMatchObject({ desiredCount: 0, deploymentMinimumHealthyPercent: 0 });
+    expect(one('Service', `${name}Worker`).launchType).toBeUndefined();
   });
 
   test('the worker program starts with the environment it is given, knows all of it, and stops when told to', async () => {
@@ -223,21 +181,120 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     expect((await ended)[0]).toBe(0);
   });
 
-  test('machines come and go with the tasks, from none to at most one for each worker', () => {
-    const group = named('Group', 'GpuMachines');
-    expect(group).toMatchObject({ minSize: 0, maxSize: 16, protectFromScaleIn: true, capacityRebalance: false });
-    const { userData, metadataOptions } = named('LaunchTemplate', 'GpuMachine');
-    const script = Buffer.from(z.string().parse(userData), 'base64').toString();
-    expect(script).toContain(`ECS_CLUSTER=${z.string().parse(named('Cluster', 'GpuCluster').name)}\n`);
+  test('machines come and go with the tasks, from none to at most one for each worker, all of them spot', () => {
+    const group = one('Group', 'GpuMachines');
+    expect(group).toMatchObject({
+      minSize: 0,
+      maxSize: wanted.machines,
+      protectFromScaleIn: true,
+      capacityRebalance: false,
+      enabledMetrics: ['GroupInServiceInstances'],
+      mixedInstancesPolicy: {
+        instancesDistribution: { onDemandBaseCapacity: 0, onDemandPercentageAboveBaseCapacity: 0 },
+        launchTemplate: { overrides: [{ instanceType: 'g6.xlarge' }, { instanceType: 'g5.xlarge' }] },
+      },
+    });
+    expect(one('CapacityProvider', 'Gpu').autoScalingGroupProvider).toMatchObject({
+      managedTerminationProtection: 'ENABLED',
+      managedDraining: 'ENABLED',
+      managedScaling: { status: 'ENABLED', targetCapacity: 100 },
+    });
+    const { userData, metadataOptions } = one('LaunchTemplate', 'GpuMachine');
+    const script = Buffer.from(text(userData), 'base64').toString();
+    for (const line of [`ECS_CLUSTER=${text(one('Cluster', 'Gpu').name)}`, 'ECS_ENABLE_SPOT_INSTANCE_DRAINING=true']) {
+      expect(script.split('\n')).toContain(line);
+    }
+    expect(script).toContain('install -d -o 1000 -g 1000 /var/lib/loraloom/models');
     expect(metadataOptions).toMatchObject({ httpTokens: 'required', httpPutResponseHopLimit: 1 });
+    expect(one('SecurityGroup', 'WorkerSecurity').ingress).toBeUndefined();
+    expect(all('NatGateway')).toEqual([]);
   });
 
-  test('the bucket is private, survives the removal of its stage, and drops unfinished uploads and old idempotency keys', () => {
-    expect(named('Bucket', 'BucketBucket').forceDestroy).toBe(false);
-    expect(named('BucketPublicAccessBlock', 'Bucket')).toMatchObject({ blockPublicPolicy: true, restrictPublicBuckets: true });
-    expect(named('BucketLifecycleConfiguration', 'Bucket').rules).toMatchObject([
-      { abortIncompleteMultipartUpload: { daysAfterInitiation: 1 } },
-      { filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
-    ]);
+  test.each(kinds)('%s: workers follow the jobs that wait and run, from none to the most there may be', (name) => {
+    expect(one('Target', `${name}Workers`)).toMatchObject({ minCapacity: 0, maxCapacity: wanted.workers });
+    const { targetTrackingScalingPolicyConfiguration: tracking } = z
+      .object({
+        targetTrackingScalingPolicyConfiguration: z.looseObject({
+          customizedMetricSpecification: z.object({
+            metrics: z.array(z.looseObject({ id: z.string(), returnData: z.boolean(), expression: z.string().optional() })),
+          }),
+        }),
+      })
+      .parse(one('Policy', `${name}PerWorker`));
+    expect(tracking.targetValue).toBe(wanted.jobsPerWorker[name]);
+    const { metrics } = tracking.customizedMetricSpecification;
+    const sources = JSON.stringify(metrics);
+    for (const part of [
+      queueName(name),
+      'ApproximateNumberOfMessagesVisible',
+      'ApproximateNumberOfMessagesNotVisible',
+      'DesiredTaskCount',
+    ]) {
+      expect(sources).toContain(part);
+    }
+    // The expression, computed: FILL is for a queue or a service that has said nothing lately.
+    const [load] = metrics.filter(({ returnData }) => returnData);
+    const compute = new Function('waiting', 'running', 'workers', 'FILL', 'IF', `return ${load?.expression}`);
+    const at = (...numbers: (number | undefined)[]) =>
+      compute(
+        ...numbers,
+        (value?: number, none?: number) => value ?? none,
+        (when: boolean, yes: number, no: number) => (when ? yes : no),
+      );
+    expect([at(6, 2, 4), at(6, 2, 0), at(0, 1, 1), at(undefined, undefined, undefined)]).toEqual([2, 8, 1, 0]);
+  });
+
+  test('a minute after the first job there is a first worker', () => {
+    expect(JSON.stringify(all('Schedule'))).toContain('rate(1 minute)');
+    const workers = json(environmentOf('WakerHandler').WORKERS);
+    expect(workers).toEqual(
+      kinds.map((name) => ({
+        queue_url: expect.stringContaining(queueName(name)),
+        service: one('Service', `${name}Worker`).name,
+      })),
+    );
+  });
+
+  test('somebody is called when work is lost or stuck, the API fails, a GPU is never let go, or the money runs out', () => {
+    const topic = `arn:aws:sns:eu-central-1:123456789012:${text(one('Topic', 'Alarms').name)}`;
+    const alarms = Object.fromEntries(all('MetricAlarm').map(({ name, inputs }) => [name, inputs]));
+    const seconds = (alarm: Record<string, unknown> = {}) => Number(alarm.period) * Number(alarm.evaluationPeriods);
+    expect(Object.keys(alarms).filter((name) => name.endsWith('DeadLetter'))).toHaveLength(4);
+    for (const [name, alarm] of Object.entries(alarms)) {
+      expect(alarm, name).toMatchObject({ alarmActions: [topic], treatMissingData: 'notBreaching' });
+      if (name.endsWith('DeadLetter')) expect(alarm, name).toMatchObject({ threshold: 1, evaluationPeriods: 1 });
+    }
+    // Letters that a function takes away at once are counted as they come; the others lie there.
+    expect(alarms.ImagesDeadLetter).toMatchObject({
+      metricName: 'NumberOfMessagesReceived',
+      dimensions: { QueueName: queueName('ImagesDead') },
+    });
+    expect(alarms.WebhooksDeadLetter).toMatchObject({
+      metricName: 'ApproximateNumberOfMessagesVisible',
+      dimensions: { QueueName: queueName('WebhooksDead') },
+    });
+    expect(alarms.ImagesStuck).toMatchObject({ metricName: 'ApproximateAgeOfOldestMessage', threshold: 900 });
+    expect(alarms.TrainingsStuck).toMatchObject({ metricName: 'ApproximateNumberOfMessagesVisible', statistic: 'Minimum' });
+    expect(seconds(alarms.TrainingsStuck)).toBe(900);
+    expect(alarms.ApiErrors).toMatchObject({ metricName: '5xx', namespace: 'AWS/ApiGateway' });
+    expect(alarms.GpuNeverZero).toMatchObject({ statistic: 'Minimum', metricName: 'GroupInServiceInstances', threshold: 1 });
+    expect(seconds(alarms.GpuNeverZero)).toBe(6 * 3600);
+    expect(one('Budget', 'Budget')).toMatchObject({ limitAmount: wanted.budget, limitUnit: 'USD', timeUnit: 'MONTHLY' });
+    expect(text(one('TopicPolicy', 'Alarms').policy)).toContain('budgets.amazonaws.com');
+  });
+
+  test('the dashboard shows every queue, and the machines', () => {
+    const body = text(one('Dashboard', 'Dashboard').dashboardBody);
+    for (const name of ['Trainings', 'Images', 'Batches', 'Webhooks']) {
+      expect(body).toContain(`"${queueName(name)}"`);
+      expect(body).toContain(`"${queueName(`${name}Dead`)}"`);
+    }
+    expect(body).toContain('GroupInServiceInstances');
+  });
+
+  test('what must be set before the first deployment is what the functions are given', () => {
+    const source = globSync(join(root, 'infra/*.ts')).map((file) => readFileSync(file, 'utf8'));
+    const used = source.flatMap((code) => Array.from(code.matchAll(/new sst\.Secret\('(\w+)'/g), ([, name]) => name));
+    expect(used).toEqual(Object.keys(secrets));
   });
 });

@@ -1,7 +1,5 @@
 import type { Network } from './network.ts';
-import type { Stage } from './stage.ts';
-
-const machineImage = '/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id';
+import { machineImage, type Stage } from './stage.ts';
 
 /** Folder of the machine (not of the container) that keeps base models between workers; owned by the container's user. */
 export const modelsFolder = '/var/lib/loraloom/models';
@@ -14,7 +12,7 @@ export function createGpu({ gpu }: Stage, network: Network) {
   const name = `${$app.name}-${$app.stage}-gpu`;
   const cluster = new aws.ecs.Cluster('GpuCluster', {
     name,
-    settings: [{ name: 'containerInsights', value: 'enabled' }], // For RunningTaskCount, which scaling.ts divides by.
+    settings: [{ name: 'containerInsights', value: 'enabled' }], // For DesiredTaskCount, which scaling.ts divides by.
   });
 
   const group = new aws.autoscaling.Group(
@@ -25,6 +23,7 @@ export function createGpu({ gpu }: Stage, network: Network) {
       vpcZoneIdentifiers: network.subnetIds,
       protectFromScaleIn: true, // Only ECS removes a machine, once its tasks have ended.
       forceDelete: true, // What a worker has not written to the bucket is of no use to anyone.
+      enabledMetrics: ['GroupInServiceInstances'], // Off unless asked for; alarms.ts reads it.
       capacityRebalance: false, // ECS is not told when rebalancing takes a machine away.
       mixedInstancesPolicy: {
         instancesDistribution: {
@@ -59,7 +58,7 @@ export function createGpu({ gpu }: Stage, network: Network) {
     clusterName: cluster.name,
     capacityProviders: [capacity.name],
   });
-  return { cluster, capacity, attachment };
+  return { cluster, group, capacity, attachment };
 }
 export type Gpu = ReturnType<typeof createGpu>;
 

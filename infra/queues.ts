@@ -1,19 +1,30 @@
 const daySeconds = 24 * 60 * 60;
 
-/** A queue for each kind of job, so that a picture never waits behind a training. */
+/**
+ * A queue for each kind of work, so that a picture never waits behind a training, nor a tenant's webhook behind a batch.
+ * They are fair between tenants by what senders do: every message carries its tenant as its group.
+ */
 export function createQueues() {
-  return { trainings: createQueue('Trainings'), images: createQueue('Images') };
+  return {
+    trainings: createQueue('Trainings', '1 minute'),
+    images: createQueue('Images', '1 minute'),
+    batches: createQueue('Batches', '6 minutes'),
+    webhooks: createQueue('Webhooks', '6 minutes'),
+  };
 }
 
-/** A queue, and the queue of the messages that it has delivered five times in vain. */
-function createQueue(name: string) {
+/**
+ * A queue, and the queue of the messages that it has delivered five times in vain.
+ * @param visibility for receivers that do not say how long. A worker says it, and prolongs it while it works; for a function it
+ * is what AWS recommends, six times what the function may take.
+ */
+function createQueue(name: string, visibility: `${number} minute` | `${number} minutes`) {
   const dead = new sst.aws.Queue(`${name}Dead`, {
     // A message keeps its age when it moves here, so this queue has to keep messages for longer than the other.
     transform: { queue: { messageRetentionSeconds: 14 * daySeconds } },
   });
   const live = new sst.aws.Queue(name, {
-    // For receivers that do not say how long; a worker says it, and prolongs it while it works.
-    visibilityTimeout: '1 minute',
+    visibilityTimeout: visibility,
     dlq: { queue: dead.arn, retry: 5 },
     transform: { queue: { messageRetentionSeconds: 7 * daySeconds, receiveWaitTimeSeconds: 20 } },
   });

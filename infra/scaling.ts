@@ -17,7 +17,7 @@ export function createScaling({ gpu: { maxWorkers, jobsPerWorker } }: Stage, nee
 }
 
 /** From one worker upwards, and back to none. */
-function followQueue(title: string, kind: keyof Queues, most: number, jobsPerWorker: number, { queues, gpu, workers }: Needs) {
+function followQueue(title: string, kind: keyof Workers, most: number, jobsPerWorker: number, { queues, gpu, workers }: Needs) {
   const target = new aws.appautoscaling.Target(`${title}Workers`, {
     serviceNamespace: 'ecs',
     scalableDimension: 'ecs:service:DesiredCount',
@@ -51,7 +51,8 @@ function followQueue(title: string, kind: keyof Queues, most: number, jobsPerWor
             metricStat: {
               metric: {
                 namespace: 'ECS/ContainerInsights',
-                metricName: 'RunningTaskCount',
+                // Not those that run: while the wished-for ones start they would be wished for again, and again.
+                metricName: 'DesiredTaskCount',
                 dimensions: [
                   { name: 'ClusterName', value: gpu.cluster.name },
                   { name: 'ServiceName', value: workers[kind].name },

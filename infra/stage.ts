@@ -1,17 +1,29 @@
+/** Where Amazon says which image is its newest of ECS with NVIDIA's driver. Each region has its own, and not every region has one. */
+export const machineImage = '/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id';
+
 /** What differs between the stages of the cloud; everything else is the same in all of them. */
 export interface Stage {
-  /** Web origins whose pages may upload to the bucket or call the API. */
+  /** Web origins, beside the studio's own, whose pages may upload to the bucket or call the API. */
   origins: string[];
+  /** Own names, of a zone in this account's Route 53; without them the API and the studio have the ones that AWS gives. */
+  domains?: { api: string; studio: string };
   /** Requests per second that the API takes in all, and how many at once on top: a bound on cost, not on a tenant. */
   requests: { perSecond: number; burst: number };
+  /** Days that pictures are kept; their records, small as they are, stay. LoRAs, files and models are kept until deleted. */
+  pictureDays: number;
+  /** US dollars a month, of the whole account, at which the budget calls. */
+  budget: number;
   gpu: {
-    /** EC2 types of one GPU each, dearest last; spot capacity is taken from whichever has most to spare. */
+    /** EC2 types of one GPU and four vCPUs each, dearest last; spot capacity is taken from whichever has most to spare. */
     instanceTypes: string[];
     /** 0…100: share of the machines that is paid in full, so that it is not taken away at two minutes' notice. */
     onDemandPercent: number;
     /** Most workers of each kind, and thereby the highest bill. Each has a machine of its own. */
     maxWorkers: { trainings: number; images: number };
-    /** Jobs, waiting and running, that one worker should have: more means fewer machines and longer waits. */
+    /**
+     * Jobs, waiting and running, that one worker should have: more means fewer machines and longer waits. Pictures: as many as are made
+     * while another machine would start, see docs/simulation.md.
+     */
     jobsPerWorker: { trainings: number; images: number };
   };
 }
@@ -19,22 +31,26 @@ export interface Stage {
 const personal: Stage = {
   origins: ['http://localhost:5173'],
   requests: { perSecond: 20, burst: 40 },
+  pictureDays: 7,
+  budget: 50,
   gpu: {
-    instanceTypes: ['g4dn.xlarge', 'g6.xlarge', 'g5.xlarge'],
+    instanceTypes: ['g6.xlarge', 'g5.xlarge'],
     onDemandPercent: 0,
     maxWorkers: { trainings: 1, images: 1 },
-    jobsPerWorker: { trainings: 4, images: 20 },
+    jobsPerWorker: { trainings: 4, images: 80 },
   },
 };
 
 const production: Stage = {
   origins: [],
   requests: { perSecond: 200, burst: 400 },
+  pictureDays: 30,
+  budget: 500,
   gpu: {
     instanceTypes: ['g6.xlarge', 'g5.xlarge'],
     onDemandPercent: 0,
     maxWorkers: { trainings: 8, images: 8 },
-    jobsPerWorker: { trainings: 1, images: 10 },
+    jobsPerWorker: { trainings: 1, images: 80 },
   },
 };
 

@@ -45,12 +45,14 @@ function createRoles({ bucket, queues, gpu }: Needs) {
           actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
           resources: objects('tenants/*/trainings/*', 'tenants/*/images/*', 'tenants/*/loras/*'),
         },
+        // Pictures are tagged, so that the bucket lets them expire.
+        { actions: ['s3:PutObjectTagging'], resources: objects('tenants/*/images/*') },
         { actions: ['s3:DeleteObject'], resources: objects('tenants/*/trainings/*/checkpoint.safetensors', 'outbox/*') },
         // Without it S3 answers 403, not 404, for an object that is not there.
         { actions: ['s3:ListBucket'], resources: [bucket.arn] },
         {
           actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility'],
-          resources: [queues.trainings.live.arn, queues.images.live.arn, queues.trainings.dead.arn, queues.images.dead.arn],
+          resources: [queues.trainings.live.arn, queues.images.live.arn],
         },
         // The outbox is swept by workers, and a training longer than a message may live is sent anew.
         { actions: ['sqs:SendMessage'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
@@ -80,8 +82,6 @@ function createWorker(queue: 'trainings' | 'images', { bucket, queues, gpu, imag
     TRAININGS_QUEUE_URL: queues.trainings.live.url,
     IMAGES_QUEUE_URL: queues.images.live.url,
     QUEUES: queue,
-    // Its own: the message that nobody could finish moves there when one of these workers asks for it once more.
-    DEAD_QUEUE_URLS: queues[queue].dead.url,
     MODELS_DIR: '/models',
     EXECUTION_PROVIDER: 'cuda',
   };

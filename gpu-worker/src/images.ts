@@ -65,7 +65,7 @@ async function makePictures(
   const write = async (index: number, seed: number, picture: Picture): Promise<Made> => {
     const png = await encodePng(picture);
     const key = keys.picture(tenant, id, index);
-    await bucket.put(key, png, { contentType: 'image/png' });
+    await bucket.put(key, png, { contentType: 'image/png', tags: { kind: 'picture' } });
     return {
       index,
       key,

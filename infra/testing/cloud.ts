@@ -18,7 +18,9 @@ export function outputsOf(type: string, logicalName: string, inputs: unknown): R
   const arn = (service: string, rest: string) => `arn:aws:${service}:${region}:${accountId}:${rest}`;
   switch (type) {
     case 'aws:s3/bucket:Bucket':
-      return { bucket: name, arn: `arn:aws:s3:::${name}` };
+      return { bucket: name, arn: `arn:aws:s3:::${name}`, bucketRegionalDomainName: `${name}.s3.${region}.amazonaws.com` };
+    case 'aws:cloudfront/distribution:Distribution':
+      return { domainName: 'studio.cloudfront.net' };
     case 'aws:sqs/queue:Queue':
       return { name, arn: arn('sqs', name), url: `https://sqs.${region}.amazonaws.com/${accountId}/${name}` };
     case 'aws:iam/role:Role':

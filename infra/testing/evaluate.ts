@@ -1,3 +1,4 @@
+import { execSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -11,8 +12,10 @@ import { accountId, answerOf, outputsOf, region } from './cloud.ts';
 
 export interface Cloud {
   resources: Resource[];
-  /** Where the code of each function comes from, as `functions/src/lambda.handler`. */
-  handlers: string[];
+  /** Each function whose code SST was asked to build. */
+  builds: Build[];
+  /** What sst.config.ts says of the stage as a whole. */
+  app: { protect?: boolean | undefined; removal?: string | undefined };
 }
 
 export interface Resource {
@@ -22,6 +25,10 @@ export interface Resource {
   name: string;
   inputs: Record<string, unknown>;
 }
+
+/** `handler` as `functions/src/lambda.handler`. */
+export type Build = z.infer<typeof buildSchema>;
+const buildSchema = z.object({ handler: z.string(), properties: z.object({ minify: z.boolean().default(false) }) });
 
 const root = join(import.meta.dirname, '../..');
 
@@ -36,6 +43,7 @@ export async function evaluate(stage: string): Promise<Cloud> {
     {
       newResource: ({ type, name, inputs, custom, id }) => {
         const plain = z.record(z.string(), z.unknown()).parse(withoutSecrets(inputs));
+        if (type === 'command:local:Command') runCommand(plain);
         if (custom !== false) resources.push({ type, name, inputs: plain });
         return { id: id || `${name}-id`, state: { ...plain, ...outputsOf(type, name, plain) } };
       },
@@ -46,17 +54,17 @@ export async function evaluate(stage: string): Promise<Cloud> {
     false,
   );
   process.env.SST_SECRET_ApiKeyPepper = 'pepper for tests, of 32 characters';
-  const { server, handlers } = await pretendServer();
+  const { server, builds } = await pretendServer();
   const folder = process.cwd();
 
   // An error in an `apply` is an unhandled rejection, after which `disconnect` would wait for ever.
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
   process.on('unhandledRejection', fail);
   try {
-    const program = await loadProgram(stage);
+    const { app, program } = await loadProgram(stage);
     const done = pulumi.runtime.runInPulumiStack(program).then(() => pulumi.runtime.disconnect());
     await Promise.race([failed, done]);
-    return { resources, handlers };
+    return { resources, builds, app };
   } finally {
     process.off('unhandledRejection', fail);
     process.chdir(folder);
@@ -65,7 +73,7 @@ export async function evaluate(stage: string): Promise<Cloud> {
 }
 
 /** Loads sst.config.ts, giving it the globals that the CLI gives it. */
-async function loadProgram(stage: string): Promise<() => Promise<unknown>> {
+async function loadProgram(stage: string): Promise<{ app: Cloud['app']; program: () => Promise<unknown> }> {
   Object.assign(globalThis, { $config: (config: unknown) => config });
   const { default: config } = await import('../../sst.config.ts');
   const app = await config.app({ stage });
@@ -93,10 +101,18 @@ async function loadProgram(stage: string): Promise<() => Promise<unknown>> {
   const sst = await import('sst-platform/components/index');
   Object.assign(globalThis, { $asset, $transform, sst });
   const { run } = await import('sst-platform/auto/run');
-  return () => run(async () => (await config.run()) ?? {});
+  return { app, program: () => run(async () => (await config.run()) ?? {}) };
 }
 
-const callSchema = z.object({ method: z.string(), params: z.array(z.looseObject({ handler: z.string().optional() })) });
+const commandSchema = z.looseObject({ create: z.string(), dir: z.string(), environment: z.record(z.string(), z.string()) });
+
+/** What a deployment runs on the machine of whoever deploys, the building of the studio, is run: components look at its results. */
+function runCommand(inputs: unknown) {
+  const { create, dir, environment } = commandSchema.parse(inputs);
+  execSync(create, { cwd: dir, env: { ...process.env, ...environment, NODE_ENV: 'production' } });
+}
+
+const callSchema = z.object({ method: z.string(), params: z.array(z.unknown()) });
 
 /** The part of the CLI that components talk to: where assets go, and the building of functions, which another test does. */
 async function pretendServer() {
@@ -110,17 +126,17 @@ async function pretendServer() {
     },
     'Runtime.Build': { handler: 'bundle.handler', out: built, errors: [], sourcemaps: [] },
   };
-  const handlers: string[] = [];
+  const builds: Build[] = [];
   const server = createServer(async (request, response) => {
     const { method, params } = callSchema.parse(await json(request));
-    handlers.push(...params.flatMap(({ handler }) => handler ?? []));
+    if (method === 'Runtime.Build') builds.push(buildSchema.parse(params[0]));
     response.end(JSON.stringify(method in answers ? { result: answers[method] } : { error: `no pretended answer to ${method}` }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   server.unref();
   const { port } = z.object({ port: z.number() }).parse(server.address());
   process.env.SST_SERVER = `http://127.0.0.1:${port}`;
-  return { server, handlers };
+  return { server, builds };
 }
 
 /** Pulumi marks a secret on its way to the engine by wrapping it in an object with this key. */

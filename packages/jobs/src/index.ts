@@ -5,6 +5,7 @@ export type { Bucket, ByteRange, ByteStream, Listing, ObjectInfo, PresignPut, Pu
 export { PreconditionFailed } from './bucket/port.ts';
 export { checkTraining, type TrainingCheck, trainingCheckSchema } from './check-training.ts';
 export { type CreateServices, createImage, createTraining } from './create.ts';
+export { buryJob } from './dead.ts';
 export { type Estimate, estimateSchema, estimateTraining } from './estimate.ts';
 export * from './file.ts';
 export { type Finding, findingSchema } from './finding.ts';

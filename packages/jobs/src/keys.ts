@@ -49,6 +49,7 @@ export const keys = {
   model: (name: string) => `models/${name}/model.json`,
   modelFile: (name: string, path: string) => `models/${name}/${path}`,
 
+  everyApiKey: () => 'keys/',
   apiKey: (hash: string) => `keys/${hash}.json`,
 
   idempotency: (tenant: string, folder: JobFolder, hash: string) => `idempotency/${folder}/${tenant}/${hash}.json`,

@@ -1,3 +1,5 @@
+export { emoji } from './emoji.ts';
+export { type ModelDescription, registerModel } from './register-model.ts';
 export { startS3 } from './s3/server.ts';
 export type { Credentials } from './signature.ts';
 export { startSqs } from './sqs/server.ts';

@@ -11,14 +11,14 @@ export function keyFrom(hash: string, kept: string | null): { key: string | null
   return given ? { key: given, fresh: true } : { key: kept, fresh: false };
 }
 
-/** A connection with the visitor's key, or null until there is one. */
+/** A connection with the visitor's key, or null until there is one. The API is where the page is, unless it was built for another. */
 export function openSession(): Loraloom | null {
   const { key, fresh } = keyFrom(location.hash, localStorage.getItem(place));
   if (fresh && key) {
     localStorage.setItem(place, key);
     history.replaceState(null, '', location.pathname);
   }
-  return key ? connect({ url: location.origin, apiKey: key }) : null;
+  return key ? connect({ url: import.meta.env.VITE_API_URL ?? location.origin, apiKey: key }) : null;
 }
 
 export function keepKey(key: string): void {

@@ -1,0 +1,113 @@
+import { keys } from '@loraloom/jobs';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import type { Within } from './found.ts';
+import { allows, type Policy, policySchema } from './policy.ts';
+
+const [t, id] = ['acme', 'x'];
+
+/** Who may do what; one evaluation of the cloud serves this and cloud.test.ts. */
+export function testPermissions({ all, one, queueArn, bucketName, policies }: Within) {
+  const bucket = () => `arn:aws:s3:::${bucketName()}`;
+  const object = (key: string) => `${bucket()}/${key}`;
+  const policyOf = (name: string): Policy => {
+    const found = policies().filter((attached) => attached.name.startsWith(name));
+    expect(found, name).toHaveLength(1);
+    return found[0]?.policy ?? { Statement: [] };
+  };
+  const mayDo = (policy: Policy, action: string, keysOfBucket: string[], may = true) => {
+    for (const key of keysOfBucket) expect(allows(policy, action, object(key)), `${action} ${key}`).toBe(may);
+  };
+  const actionsOf = ({ Statement }: Policy) => [...new Set(Statement.flatMap(({ Action }) => Action))].sort();
+
+  test('no role may do everything with a service, or anything with everything', () => {
+    const attached = policies();
+    expect(attached.map(({ name }) => name.replace(/(Route|DeadSubscriber).*?(Handler|Function)/, '$1')).sort()).toEqual([
+      'ApiRouteRole',
+      'ImagesDeadSubscriberRole',
+      'TrainingsDeadSubscriberRole',
+      'WakerHandlerRole',
+      'WakerRole',
+      'WorkerTaskPolicy',
+    ]);
+    for (const { name, policy } of attached) {
+      for (const { Action, Resource } of policy.Statement) {
+        expect(
+          Action.filter((action) => action.includes('*')),
+          name,
+        ).toEqual([]);
+        expect(
+          Resource.filter((resource) => resource === '*' || resource === `${bucket()}/*`),
+          name,
+        ).toEqual([]);
+      }
+    }
+  });
+
+  test('a role trusts one service, and no account', () => {
+    const trusted = all('Role')
+      .map(({ inputs }) => z.object({ Statement: z.array(z.object({ Principal: z.unknown() })) }).parse(inputs.assumeRolePolicy))
+      .flatMap(({ Statement }) => Statement.map(({ Principal }) => Principal));
+    expect(trusted.length).toBeGreaterThan(5);
+    for (const principal of trusted) expect(principal).toEqual({ Service: expect.stringMatching(/\.amazonaws\.com$/) });
+  });
+
+  test('the API reads what it must, writes requests and uploads, removes outbox entries, and cannot touch a GPU', () => {
+    const api = policyOf('ApiRoute');
+    expect(actionsOf(api)).toEqual(['s3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject', 'sqs:SendMessage']);
+    const reads = [keys.apiKey('h'), keys.model('m'), keys.loraRecord(t, 'l'), keys.loraWeights(t, 'l', id)];
+    mayDo(api, 's3:GetObject', [...reads, keys.picture(t, id, 0)]);
+    const writes = [
+      keys.fileRecord(t, id),
+      keys.fileContent(t, id),
+      keys.outboxEntry('trainings', t, id),
+      keys.idempotency(t, 'images', 'a'.repeat(64)),
+      ...(['trainings', 'images'] as const).flatMap((folder) => [keys.jobRequest(folder, t, id), keys.jobRecord(folder, t, id)]),
+    ];
+    mayDo(api, 's3:PutObject', writes);
+    const not = [keys.model('m'), keys.loraWeights(t, 'l', id), keys.picture(t, id, 0), keys.checkpoint(t, id)];
+    mayDo(api, 's3:PutObject', not, false);
+    mayDo(api, 's3:DeleteObject', [keys.outboxEntry('images', t, id)]);
+    mayDo(api, 's3:DeleteObject', [...writes.filter((key) => !key.startsWith('outbox/')), ...not], false);
+    expect(allows(api, 's3:ListBucket', bucket())).toBe(true);
+    expect(allows(api, 'sqs:SendMessage', queueArn('Trainings'))).toBe(true);
+    expect(allows(api, 'sqs:SendMessage', queueArn('TrainingsDead'))).toBe(false);
+  });
+
+  test('a worker does its jobs, tags pictures, and sees no API keys', () => {
+    const worker = policySchema.parse(one('RolePolicy', 'WorkerTaskPolicy').policy);
+    const inputs = [keys.fileContent(t, id), keys.modelFile('m', 'unet/config.json'), keys.jobRequest('trainings', t, id)];
+    mayDo(worker, 's3:GetObject', [...inputs, keys.checkpoint(t, id)]);
+    const results = [keys.jobRecord('images', t, id), keys.picture(t, id, 3), keys.checkpoint(t, id), keys.loraRecord(t, 'l')];
+    mayDo(worker, 's3:PutObject', [...results, keys.loraWeights(t, 'l', id)]);
+    mayDo(worker, 's3:PutObject', [keys.fileContent(t, id), keys.model('m'), keys.apiKey('h')], false);
+    mayDo(worker, 's3:PutObjectTagging', [keys.picture(t, id, 3)]);
+    mayDo(worker, 's3:PutObjectTagging', [keys.fileContent(t, id), keys.loraWeights(t, 'l', id)], false);
+    mayDo(worker, 's3:GetObject', [keys.apiKey('h'), keys.idempotency(t, 'images', 'a')], false);
+    for (const action of ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:SendMessage']) {
+      for (const name of ['Trainings', 'Images']) {
+        expect(allows(worker, action, queueArn(name)), `${action} ${name}`).toBe(true);
+        expect(allows(worker, action, queueArn(`${name}Dead`)), `${action} ${name}Dead`).toBe(false);
+      }
+    }
+  });
+
+  test.each(['trainings', 'images'] as const)('dead letters of %s: the records of these jobs, nothing beside', (kind) => {
+    const policy = policyOf(kind === 'trainings' ? 'TrainingsDead' : 'ImagesDead');
+    const other = kind === 'trainings' ? 'images' : 'trainings';
+    for (const action of ['s3:GetObject', 's3:PutObject']) {
+      mayDo(policy, action, [keys.jobRecord(kind, t, id)]);
+      mayDo(policy, action, [keys.jobRecord(other, t, id), keys.jobRequest(kind, t, id), keys.apiKey('h')], false);
+    }
+    expect(actionsOf(policy).filter((action) => !/^(s3:(Get|Put)Object|s3:ListBucket|sqs:\w+)$/.test(action))).toEqual([]);
+  });
+
+  test('the waker may look at two queues and set the size of two services', () => {
+    const waker = policyOf('WakerHandler');
+    expect(actionsOf(waker)).toEqual(['ecs:DescribeServices', 'ecs:UpdateService', 'sqs:GetQueueAttributes']);
+    const services = waker.Statement.filter(({ Action }) => Action.includes('ecs:UpdateService')).flatMap(
+      ({ Resource }) => Resource,
+    );
+    expect(services).toHaveLength(2);
+  });
+}

@@ -1,0 +1,4 @@
+/** What Vite puts into the page when it builds it. */
+interface ImportMeta {
+  readonly env: { readonly VITE_API_URL?: string };
+}
