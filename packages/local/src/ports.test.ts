@@ -100,6 +100,15 @@ describe.each(buckets)('bucket: %s', (adapter, open) => {
     expect(await new Response(rest?.body).text()).toBe('789');
   });
 
+  test('a copy is an object of its own', async () => {
+    await bucket.put(key('from (1)'), bytesOf('hello'), { contentType: 'text/plain' });
+    expect(await bucket.copy(key('from (1)'), key('to'))).toBe(true);
+    await bucket.put(key('from (1)'), bytesOf('other'));
+    expect(await bucket.getBytes(key('to'))).toMatchObject({ bytes: bytesOf('hello'), contentType: 'text/plain' });
+    expect(await bucket.copy(key('nowhere'), key('to'))).toBe(false);
+    expect(await textAt('to')).toBe('hello');
+  });
+
   test('nothing new', async () => {
     const { etag } = await bucket.put(key('new'), bytesOf('1'));
     expect(await bucket.get(key('new'), { ifNoneMatch: etag })).toBeUndefined();
