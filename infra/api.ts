@@ -43,6 +43,7 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
           'tenants/*/trainings/*/record.json',
           'tenants/*/images/*/request.json',
           'tenants/*/images/*/record.json',
+          'tenants/*/loras/*',
           'outbox/*',
           'idempotency/*',
         ),

@@ -100,19 +100,15 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     const writes = [
       keys.fileRecord(t, id),
       keys.fileContent(t, id),
+      keys.loraRecord(t, 'l'),
+      keys.loraVersion(t, 'l', id),
+      keys.loraWeights(t, 'l', id),
       keys.outboxEntry('trainings', t, id),
       keys.idempotency(t, 'images', 'a'.repeat(64)),
       ...(['trainings', 'images'] as const).flatMap((folder) => [keys.jobRequest(folder, t, id), keys.jobRecord(folder, t, id)]),
     ];
     for (const key of writes) expect(allows(api, 's3:PutObject', object(key)), key).toBe(true);
-    const not = [
-      keys.apiKey('h'),
-      keys.model('m'),
-      keys.loraWeights(t, 'l', id),
-      keys.loraRecord(t, 'l'),
-      keys.picture(t, id, 0),
-      keys.checkpoint(t, id),
-    ];
+    const not = [keys.apiKey('h'), keys.model('m'), keys.picture(t, id, 0), keys.checkpoint(t, id)];
     for (const key of not) expect(allows(api, 's3:PutObject', object(key)), key).toBe(false);
 
     expect(allows(api, 's3:DeleteObject', object(keys.outboxEntry('images', t, id)))).toBe(true);
@@ -139,6 +135,7 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
       keys.picture(t, id, 3),
       keys.checkpoint(t, id),
       keys.loraRecord(t, 'l'),
+      keys.loraVersion(t, 'l', id),
       keys.loraWeights(t, 'l', id),
     ]) {
       expect(allows(worker, 's3:PutObject', object(key)), key).toBe(true);

@@ -6,6 +6,7 @@ import { ApiError, answerError } from './error.ts';
 import { files } from './files.ts';
 import { health } from './health.ts';
 import { images } from './images.ts';
+import { loraImports } from './lora-imports.ts';
 import { loras } from './loras.ts';
 import { models } from './models.ts';
 import { newRouter } from './router.ts';
@@ -44,6 +45,7 @@ export function createApp(services: Services) {
   app.route('/v1/trainings', trainings(services));
   app.route('/', trainingCheck(services));
   app.route('/v1/images', images(services));
+  app.route('/', loraImports(services));
   app.route('/v1/loras', loras(services));
   app.route('/v1/models', models(services));
 

@@ -61,6 +61,10 @@ const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
   too_many_steps: 422,
   bad_settings: 422,
   preflight_failed: 422,
+  unknown_version: 422,
+  unknown_image: 422,
+  not_a_picture: 422,
+  too_many_shares: 422,
   id_taken: 409,
   already_finished: 409,
 };

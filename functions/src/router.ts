@@ -50,6 +50,7 @@ export function body<T extends z.ZodType>(schema: T, example: z.input<T>) {
 const meanings = {
   401: ['unauthorized', 'No API key, or one that is not valid'],
   404: ['not_found', 'It does not exist, or is not yours'],
+  410: ['deleted', 'It was there, and is no more'],
   409: ['already_finished', 'Too late, or not the same as before'],
   422: ['invalid_request', 'The request does not fit its schema, or names something that is not there'],
 } as const;

@@ -27,8 +27,10 @@ async function makePictures(
   const { request, id } = record;
   const { batch, digest } = await models.open(request.model);
   const set: WeightedLora[] = [];
-  for (const [i, { name, weight, text_weight: textWeight = weight }] of request.loras.entries())
-    set.push({ lora: await loras.find(tenant, name, `loras.${i}.name`), weight, textWeight });
+  for (const [i, asked] of request.loras.entries()) {
+    const { weight, text_weight: textWeight = weight } = asked;
+    set.push({ lora: await loras.open(tenant, asked, `loras.${i}.name`), weight, textWeight });
+  }
   const start = await readStart(bucket, tenant, request);
   const { width, height, steps, guidance_scale: guidanceScale, sampler, prompt, negative_prompt: negativePrompt } = request;
   const seeds = Array.from({ length: request.n }, (_, i) => (request.seed + i) % 2 ** 32);
@@ -77,7 +79,7 @@ async function makePictures(
       receipt: {
         model: request.model,
         model_digest: digest,
-        loras: request.loras.map((asked, i) => ({ ...asked, digest: set[i]?.lora.digest ?? '' })),
+        loras: request.loras.map(({ sha256: digest, ...asked }) => ({ ...asked, digest })),
         seed,
         sampler,
         steps,

@@ -18,8 +18,9 @@ import {
   keys,
   putRecord,
   readJob,
-  readLora,
+  readLoraName,
   readTrainingEvents,
+  shareLora,
   type TrainingRequestInput,
   trainingRequestSchema,
   trainings,
@@ -116,8 +117,10 @@ const finished = {
     ),
 };
 
+const asked = { model: 'tiny', prompt: 'a cat', seed: 1 };
+
 const askImage = (request: Partial<ImageRequestInput> = {}) =>
-  createImage({ ...services, report }, tenant, imageRequestSchema.parse({ model: 'tiny', prompt: 'a cat', seed: 1, ...request }));
+  createImage({ ...services, report }, tenant, imageRequestSchema.parse({ ...asked, ...request }));
 
 async function upload(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -167,7 +170,7 @@ it('trains a LoRA that then changes pictures', async () => {
   startWorker();
   const job = await finished.training((await askTraining({ learning_rate: 0.05 })).id);
   expect(job).toMatchObject({ status: 'succeeded', error: null, progress: { step: 4, total_steps: 4, seconds_left: 0 } });
-  const lora = await readLora(services.bucket, tenant, 'stripes');
+  const lora = (await readLoraName(services.bucket, tenant, 'stripes'))?.latest;
   expect(lora).toMatchObject({ model: 'tiny', rank: 2, training_id: job.id, sha256: job.output?.lora.sha256 });
   // The checkpoint has served its purpose.
   expect(await services.bucket.head(keys.checkpoint(tenant, job.id))).toBeUndefined();
@@ -176,6 +179,42 @@ it('trains a LoRA that then changes pictures', async () => {
   expect(styled.output?.images[0]?.receipt.loras[0]).toMatchObject({ name: 'stripes', weight: 2 });
   expect(styled.output?.images[0]?.sha256).not.toBe(plain.output?.images[0]?.sha256);
 });
+
+it('paints with the version that was asked for, and refuses a file that is not the one registered', async () => {
+  startWorker();
+  await finished.training((await askTraining({ learning_rate: 0.05 })).id);
+  const pinned = await askImage({ loras: [{ name: 'stripes', weight: 2 }] });
+  await finished.training((await askTraining({ learning_rate: 0.05, seed: 4 })).id);
+  const [older, latest] = await Promise.all([finished.image(pinned.id), askImage({ loras: [{ name: 'stripes', weight: 2 }] })]);
+  expect(pinned.request.loras[0]?.lora_id).not.toBe(latest.request.loras[0]?.lora_id);
+  expect(older.output?.images[0]?.receipt.loras).toEqual([
+    { name: 'stripes', lora_id: pinned.request.loras[0]?.lora_id, digest: pinned.request.loras[0]?.sha256, weight: 2 },
+  ]);
+  expect((await finished.image(latest.id)).output?.images[0]?.sha256).not.toBe(older.output?.images[0]?.sha256);
+  // The older version by its name, as another tenant that it is shared with
+  await shareLora(services.bucket, tenant, 'stripes', 'guest', true);
+  const name = `${tenant}/stripes@${pinned.request.loras[0]?.lora_id}`;
+  const request = imageRequestSchema.parse({ ...asked, loras: [{ name, weight: 2 }] });
+  const { id } = await createImage({ ...services, report }, 'guest', request);
+  const shared = await until(async () => {
+    const job = await readJob(services.bucket, images, 'guest', id);
+    return job && isFinal(job.status) ? job : undefined;
+  });
+  expect(shared.output?.images[0]?.sha256).toBe(older.output?.images[0]?.sha256);
+
+  const { lora_id = '' } = (await readLoraName(services.bucket, tenant, 'stripes'))?.latest ?? {};
+  const key = keys.loraWeights(tenant, 'stripes', lora_id);
+  const bytes = (await services.bucket.getBytes(key))?.bytes ?? new Uint8Array();
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  await services.bucket.put(key, bytes);
+  // A worker that has not read it yet
+  for (const worker of running.splice(0)) await worker.stop();
+  startWorker();
+  expect(await finished.image((await askImage({ loras: [{ name: 'stripes' }] })).id)).toMatchObject({
+    status: 'failed',
+    error: { code: 'lora_damaged', param: 'loras.0.name' },
+  });
+}, 60_000);
 
 it('trains with every option that a request has', async () => {
   startWorker();
@@ -208,7 +247,7 @@ it('trains with every option that a request has', async () => {
     ).id,
   );
   expect(job).toMatchObject({ status: 'succeeded', error: null });
-  const record = await readLora(services.bucket, tenant, 'thorough');
+  const record = (await readLoraName(services.bucket, tenant, 'thorough'))?.latest;
   const file = await services.bucket.getBytes(keys.loraWeights(tenant, 'thorough', record?.lora_id ?? ''));
   const { metadata, tensors } = decodeSafetensors(file?.bytes ?? new Uint8Array());
   expect(metadata).toMatchObject({
@@ -295,7 +334,7 @@ it('keeps checkpoints, tells which is best, paints samples, and tells what happe
   );
   const weightsOf = async (key: string) =>
     decodeSafetensors((await services.bucket.getBytes(key))?.bytes ?? new Uint8Array()).tensors;
-  const record = await readLora(services.bucket, tenant, 'on');
+  const record = (await readLoraName(services.bucket, tenant, 'on'))?.latest;
   expect(await weightsOf(keys.loraWeights(tenant, 'on', record?.lora_id ?? ''))).toEqual(
     await weightsOf(keys.checkpointLora(tenant, job.id, job.best_step ?? 0)),
   );

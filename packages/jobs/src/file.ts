@@ -4,24 +4,47 @@ import { fileIdSchema, newId } from './ids.ts';
 import { keys } from './keys.ts';
 import { createRecord, readRecord } from './record.ts';
 
-export const maxFileBytes = 20 * 1024 * 1024;
 const uploadSeconds = 15 * 60;
 
+const pictureBytes = 20 * 2 ** 20;
+
+/** What may be uploaded, and how many bytes of it at most. */
+const mostBytes = {
+  'image/jpeg': pictureBytes,
+  'image/png': pictureBytes,
+  'image/webp': pictureBytes,
+  // A LoRA, as .safetensors
+  'application/octet-stream': 512 * 2 ** 20,
+} as const;
+
+const fileFields = z.strictObject({
+  name: z.string().min(1).max(255).meta({ example: 'apple.png' }),
+  content_type: z.enum(['image/jpeg', 'image/png', 'image/webp', 'application/octet-stream']).meta({
+    description: 'A picture, or a LoRA to import (.safetensors) as application/octet-stream',
+    example: 'image/png',
+  }),
+  size_bytes: z
+    .int()
+    .min(1)
+    .max(Math.max(...Object.values(mostBytes)))
+    .meta({ description: `Of a picture at most ${pictureBytes}`, example: 48213 }),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits')
+    .meta({ example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' }),
+});
+
 /** What is about to be uploaded; the bytes must be exactly these. */
-export const fileRequestSchema = z
-  .strictObject({
-    name: z.string().min(1).max(255).meta({ example: 'apple.png' }),
-    content_type: z.enum(['image/jpeg', 'image/png', 'image/webp']).meta({ example: 'image/png' }),
-    size_bytes: z.int().min(1).max(maxFileBytes).meta({ example: 48213 }),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits')
-      .meta({ example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' }),
+export const fileRequestSchema = fileFields
+  .superRefine(({ content_type, size_bytes }, context) => {
+    const most = mostBytes[content_type];
+    if (size_bytes > most)
+      context.addIssue({ code: 'custom', path: ['size_bytes'], message: `want at most ${most} of ${content_type}` });
   })
   .meta({ id: 'FileRequest' });
 export type FileRequest = z.infer<typeof fileRequestSchema>;
 
-export const fileRecordSchema = fileRequestSchema
+export const fileRecordSchema = fileFields
   .strip()
   .extend({ id: fileIdSchema, object: z.literal('file'), created_at: z.iso.datetime() })
   .meta({ id: 'FileRecord' });

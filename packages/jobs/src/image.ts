@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { fileIdSchema, imageIdSchema } from './ids.ts';
+import { fileIdSchema, imageIdSchema, loraIdSchema } from './ids.ts';
 import { type JobKind, jobFields } from './job.ts';
 import { nameSchema } from './keys.ts';
+import { loraReferenceSchema } from './lora.ts';
 import { refusalSchema } from './refusal.ts';
 
 export const samplerSchema = z.enum(['ddim', 'pndm', 'euler', 'euler_a', 'dpmpp_2m', 'dpmpp_2m_karras', 'unipc', 'lcm']);
@@ -19,6 +20,11 @@ const seed = z
   .min(0)
   .max(2 ** 32 - 1);
 
+const loraFields = {
+  weight: z.number().min(-2).max(2).default(1),
+  text_weight: z.number().min(-2).max(2).optional().meta({ description: 'In the text encoder; default: as weight' }),
+};
+
 /** Pictures as they are asked for. */
 export const imageRequestSchema = z
   .strictObject({
@@ -33,13 +39,7 @@ export const imageRequestSchema = z
     sampler: samplerSchema.optional().meta({ description: 'Default: the model’s' }),
     seed: seed.optional().meta({ description: 'Default: drawn, and shown in the record' }),
     loras: z
-      .array(
-        z.strictObject({
-          name: nameSchema,
-          weight: z.number().min(-2).max(2).default(1),
-          text_weight: z.number().min(-2).max(2).optional().meta({ description: 'In the text encoder; default: as weight' }),
-        }),
-      )
+      .array(z.strictObject({ name: loraReferenceSchema, ...loraFields }))
       .max(8)
       .default([])
       .meta({ example: [{ name: 'my-style', weight: 0.8 }] }),
@@ -60,9 +60,19 @@ export const imageRequestSchema = z
 /** As a caller writes it, defaults left out. */
 export type ImageRequestInput = z.input<typeof imageRequestSchema>;
 
+/** A LoRA of a request that was accepted: the version that it stood for then, whichever is the latest when it is painted. */
+const settledLoraSchema = z.object({
+  name: loraReferenceSchema.meta({ description: '`name`, or `owner/name`' }),
+  lora_id: loraIdSchema,
+  sha256: z.string(),
+  ...loraFields,
+});
+export type SettledLora = z.infer<typeof settledLoraSchema>;
+
 /** The request in the record: what was asked with the defaults filled in, the model's among them. */
 export const settledImageRequestSchema = imageRequestSchema
   .required({ width: true, height: true, steps: true, guidance_scale: true, sampler: true, seed: true })
+  .extend({ loras: z.array(settledLoraSchema) })
   .meta({ id: 'SettledImageRequest' });
 export type ImageRequest = z.infer<typeof settledImageRequestSchema>;
 
@@ -71,7 +81,15 @@ export const receiptSchema = z
   .object({
     model: z.string(),
     model_digest: z.string(),
-    loras: z.array(z.object({ name: z.string(), digest: z.string(), weight: z.number(), text_weight: z.number().optional() })),
+    loras: z.array(
+      z.object({
+        name: z.string(),
+        lora_id: z.string(),
+        digest: z.string(),
+        weight: z.number(),
+        text_weight: z.number().optional(),
+      }),
+    ),
     seed,
     sampler: samplerSchema,
     steps: z.int(),

@@ -32,6 +32,7 @@ export {
   updateRecord,
 } from './record.ts';
 export * from './refusal.ts';
+export * from './registry.ts';
 export { RequestError, type RequestErrorCode } from './request-error.ts';
 export { heldOut, settleTraining } from './settle-training.ts';
 export * from './training.ts';

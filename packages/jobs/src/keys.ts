@@ -16,7 +16,7 @@ export type JobFolder = 'trainings' | 'images';
  * tenants/{tenant}/trainings/{id}/request.json, record.json, checkpoint.safetensors (all that a resumed training needs)
  * tenants/{tenant}/trainings/{id}/checkpoints/{step}.safetensors, samples/{step}-{index}.png, events/{attempt}-{part}.ndjson
  * tenants/{tenant}/images/{id}/request.json, record.json, {index}.png
- * tenants/{tenant}/loras/{name}/record.json, {lora_id}.safetensors
+ * tenants/{tenant}/loras/{name}/record.json, {lora_id}.json, {lora_id}.safetensors
  * models/{name}/model.json and the diffusers folder beside it
  * keys/{hash}.json                       whose API key it is, see functions
  * idempotency/{folder}/{tenant}/{hash}.json   the id that a caller's own key stands for, see idempotency.ts; expires
@@ -43,6 +43,7 @@ export const keys = {
 
   loras: (tenant: string) => `tenants/${tenant}/loras/`,
   loraRecord: (tenant: string, name: string) => `tenants/${tenant}/loras/${name}/record.json`,
+  loraVersion: (tenant: string, name: string, loraId: string) => `tenants/${tenant}/loras/${name}/${loraId}.json`,
   loraWeights: (tenant: string, name: string, loraId: string) => `tenants/${tenant}/loras/${name}/${loraId}.safetensors`,
 
   models: () => 'models/',

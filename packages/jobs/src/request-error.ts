@@ -12,6 +12,10 @@ export type RequestErrorCode =
   | 'too_many_steps'
   | 'bad_settings'
   | 'preflight_failed'
+  | 'unknown_version'
+  | 'unknown_image'
+  | 'not_a_picture'
+  | 'too_many_shares'
   | 'id_taken'
   | 'already_finished';
 
