@@ -62,6 +62,7 @@ const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
   bad_settings: 422,
   preflight_failed: 422,
   unknown_version: 422,
+  digest_gone: 422,
   unknown_image: 422,
   not_a_picture: 422,
   too_many_shares: 422,
@@ -103,7 +104,7 @@ function answer(c: Context<Env>, { status, code, message, param, more }: ApiErro
 
 /** A failed validation as an error: the first issue's path, and what was wanted there. */
 export function invalidRequest(issues: z.core.$ZodIssue[]): ApiError {
-  const [issue] = issues;
+  const issue = issues[0] && meant(issues[0]);
   if (!issue) return new ApiError(422, 'invalid_request', 'the request is not as it should be');
   if (issue.code === 'unrecognized_keys') {
     const param = [...issue.path, issue.keys[0]].join('.');
@@ -111,4 +112,16 @@ export function invalidRequest(issues: z.core.$ZodIssue[]): ApiError {
   }
   const param = issue.path.join('.');
   return new ApiError(422, 'invalid_request', param === '' ? issue.message : `${param}: ${issue.message}`, param || null);
+}
+
+/**
+ * Where several shapes may be sent, what is wrong with the one that was meant: the one whose own keys fit best.
+ * @returns the first issue with that one
+ */
+function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const misfits = (issues: z.core.$ZodIssue[]) => issues.filter(({ path }) => path.length <= 1).length;
+  const [closest] = issue.errors.toSorted((a, b) => misfits(a) - misfits(b));
+  const [first] = closest ?? [];
+  return first ? meant({ ...first, path: [...issue.path, ...first.path] }) : issue;
 }

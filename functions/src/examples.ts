@@ -243,6 +243,8 @@ const image: ImageView = {
           sampler: 'ddim',
           steps: 25,
           guidance_scale: 4,
+          width: 128,
+          height: 128,
           prompt: settled.prompt,
           negative_prompt: '',
           engine_version: '0.1.0',

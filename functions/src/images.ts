@@ -1,6 +1,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import {
   type Bucket,
+  type CreateServices,
   cancelJob,
   createImage,
   type ImageRecord,
@@ -12,6 +13,8 @@ import {
   listJobs,
   NoSuchRecord,
   readJob,
+  reproduceImage,
+  reproductionSchema,
 } from '@loraloom/jobs';
 import { z } from 'zod';
 import { notFound } from './error.ts';
@@ -28,7 +31,9 @@ const post = createRoute({
   method: 'post',
   path: '/',
   summary: 'Generate pictures',
-  request: { headers: submitHeaders, ...body(imageRequestSchema, examples.imageRequest) },
+  description:
+    'Or `{"receipt": …}`: a picture that was made before, from its record or its PNG file, with the very files that made it.',
+  request: { headers: submitHeaders, ...body(z.union([imageRequestSchema, reproductionSchema]), examples.imageRequest) },
   responses: {
     200: json('It has ended already: a repeated request, or one that was waited for', imageViewSchema, examples.image),
     202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
@@ -69,9 +74,10 @@ export function images(services: Services) {
   const { bucket } = services;
   return newRouter()
     .openapi(post, async (c) => {
-      refuseUnfit(services, imageTexts(c.req.valid('json')));
+      const asked = c.req.valid('json');
+      refuseUnfit(services, 'receipt' in asked ? imageTexts(asked.receipt, 'receipt.') : imageTexts(asked));
       const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
-        createImage(to, tenant, c.req.valid('json'), id),
+        acceptImage(to, tenant, c.req.valid('json'), id),
       );
       setJobHeaders(c, `/v1/images/${job.id}`, 1);
       return c.json(await viewOf(bucket, job), status);
@@ -94,6 +100,16 @@ export function images(services: Services) {
       });
       return c.json(await viewOf(bucket, image), 200);
     });
+}
+
+/** The one way in for all requests for pictures. */
+function acceptImage(
+  services: CreateServices,
+  tenant: string,
+  asked: z.output<typeof imageRequestSchema> | z.output<typeof reproductionSchema>,
+  id: string | undefined,
+): Promise<ImageRecord> {
+  return 'receipt' in asked ? reproduceImage(services, tenant, asked, id) : createImage(services, tenant, asked, id);
 }
 
 /** The record with a presigned URL in place of each picture's key. */

@@ -182,7 +182,7 @@ test('an image that has succeeded has a URL for each picture in place of its key
   const begun = await beginAttempt(bucket, images, 'alpha', id);
   const key = keys.picture('alpha', id, 0);
   await bucket.put(key, new Uint8Array([7, 8, 9]), { contentType: 'image/png' });
-  const { model, prompt, negative_prompt, seed, sampler, steps, guidance_scale } = begun.request;
+  const { model, prompt, negative_prompt, seed, sampler, steps, guidance_scale, width, height } = begun.request;
   const receipt = {
     model,
     prompt,
@@ -191,6 +191,8 @@ test('an image that has succeeded has a URL for each picture in place of its key
     sampler,
     steps,
     guidance_scale,
+    width,
+    height,
     model_digest: 'd',
     loras: [],
     engine_version: '1',

@@ -185,6 +185,8 @@ test('what is under a name can be described, shown with a cover, and set back to
     sampler: 'ddim' as const,
     steps: 1,
     guidance_scale: 1,
+    width: 8,
+    height: 8,
     prompt: 'x',
     negative_prompt: '',
     engine_version: '1',

@@ -11,6 +11,7 @@ import {
   createFile,
   createImage,
   createTraining,
+  deleteLora,
   type ImageRequestInput,
   imageRequestSchema,
   images,
@@ -20,6 +21,8 @@ import {
   readJob,
   readLoraName,
   readTrainingEvents,
+  reproduceImage,
+  reproductionSchema,
   shareLora,
   type TrainingRequestInput,
   trainingRequestSchema,
@@ -200,7 +203,8 @@ it('paints with the version that was asked for, and refuses a file that is not t
     const job = await readJob(services.bucket, images, 'guest', id);
     return job && isFinal(job.status) ? job : undefined;
   });
-  expect(shared.output?.images[0]?.sha256).toBe(older.output?.images[0]?.sha256);
+  // Only the receipts in them differ, by the owner's name.
+  expect(await pixels(shared.output?.images[0]?.key ?? '')).toEqual(await pixels(older.output?.images[0]?.key ?? ''));
 
   const { lora_id = '' } = (await readLoraName(services.bucket, tenant, 'stripes'))?.latest ?? {};
   const key = keys.loraWeights(tenant, 'stripes', lora_id);
@@ -469,6 +473,47 @@ it('makes pictures from pictures, and keeps what a mask keeps', async () => {
   expect(failed).toMatchObject({ status: 'failed', error: { code: 'not_a_picture', param: 'image' } });
 });
 
+it('puts a receipt into the picture, with which it can be made again, to the bit', async () => {
+  startWorker();
+  await finished.training((await askTraining({ learning_rate: 0.05 })).id);
+  const photo = await upload(new Uint8Array(await picture(5)));
+  const first = await finished.image(
+    (
+      await askImage({
+        prompt: 'a cat „draußen“, 猫',
+        negative_prompt: 'dogs',
+        n: 2,
+        loras: [{ name: 'stripes', weight: 0.8, text_weight: 0.5 }],
+        image: photo,
+        steps: 6,
+        sampler: 'euler_a',
+        width: 72,
+      })
+    ).id,
+  );
+  const made = first.output?.images[1];
+  const bytes = (await services.bucket.getBytes(made?.key ?? ''))?.bytes ?? new Uint8Array();
+  const { parameters = '', loraloom = '' } = Object.fromEntries(textsOf(bytes));
+  const lora = made?.receipt.loras[0];
+  expect(parameters.split('\n')).toEqual([
+    'a cat „draußen“, 猫 <lora:stripes:0.5:0.8>',
+    'Negative prompt: dogs',
+    `Steps: 6, Sampler: Euler a, CFG scale: 2, Seed: 2, Size: 72x64, Model: tiny, Denoising strength: 0.6, Hashes: {"lora:stripes":"${lora?.digest.slice(0, 10)}"}, Version: loraloom ${made?.receipt.engine_version}`,
+  ]);
+  const receipt = JSON.parse(loraloom);
+  expect(receipt).toEqual(made?.receipt);
+  const beside = await services.bucket.getBytes(keys.receipt(tenant, first.id, 1));
+  expect(JSON.parse(new TextDecoder().decode(beside?.bytes))).toEqual(receipt);
+
+  // The name moves on, and is even deleted: the receipt means the version that it names.
+  await finished.training((await askTraining({ learning_rate: 0.05, seed: 4 })).id);
+  await deleteLora(services.bucket, tenant, 'stripes');
+  const again = await reproduceImage({ ...services, report }, tenant, reproductionSchema.parse({ receipt }));
+  const copy = (await finished.image(again.id)).output?.images;
+  expect(copy?.map(({ seed, sha256 }) => ({ seed, sha256 }))).toEqual([{ seed: 2, sha256: made?.sha256 }]);
+  expect(await pixels(copy?.[0]?.key ?? '')).toEqual(await pixels(made?.key ?? ''));
+}, 60_000);
+
 it('makes a burst of unlike requests together, each as if it were alone', async () => {
   const requests: Partial<ImageRequestInput>[] = [
     { prompt: 'a cat', seed: 1, steps: 40 },
@@ -505,4 +550,27 @@ it('makes a burst of unlike requests together, each as if it were alone', async 
 async function pixels(key: string): Promise<number[]> {
   const found = await services.bucket.getBytes(key);
   return found ? [...(await decodePicture(found.bytes)).data] : [];
+}
+
+/** The texts of a PNG file, every checksum of it looked at; the polynomial as PNG's annex D has it. */
+function textsOf(png: Uint8Array): [string, string][] {
+  const view = new DataView(png.buffer, png.byteOffset);
+  const texts: [string, string][] = [];
+  for (let at = 8; at < png.length; ) {
+    const length = view.getUint32(at);
+    const checked = png.subarray(at + 4, at + 8 + length);
+    let crc = 0xffffffff;
+    for (const byte of checked) {
+      crc ^= byte;
+      for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? 0xedb88320 ^ (crc >>> 1) : crc >>> 1;
+    }
+    expect(view.getUint32(at + 8 + length)).toBe((crc ^ 0xffffffff) >>> 0);
+    const type = String.fromCharCode(...checked.subarray(0, 4));
+    const data = checked.subarray(4);
+    const keyword = new TextDecoder().decode(data.subarray(0, data.indexOf(0)));
+    if (type === 'tEXt') texts.push([keyword, new TextDecoder('latin1').decode(data.subarray(keyword.length + 1))]);
+    if (type === 'iTXt') texts.push([keyword, new TextDecoder().decode(data.subarray(keyword.length + 5))]);
+    at += 12 + length;
+  }
+  return texts;
 }

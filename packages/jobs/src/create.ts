@@ -7,7 +7,7 @@ import { createJob, type JobServices, repeatJob } from './lifecycle.ts';
 import { RequestError } from './request-error.ts';
 import { type TrainingRecord, trainings } from './training.ts';
 import type { ParsedTrainingRequest } from './training-request.ts';
-import { wantFiles, wantLora, wantModel } from './wanted.ts';
+import { wantLora, wantModel, wantPictures } from './wanted.ts';
 
 /** Creating a job also needs somewhere to report a queue that could not be reached; see createJob. */
 export type CreateServices = JobServices & { report: (error: unknown) => void };
@@ -55,9 +55,7 @@ export async function createImage(
   const [model, loras] = await Promise.all([
     wantModel(services.bucket, request.model),
     Promise.all(request.loras.map((lora, i) => settleLora(services.bucket, tenant, request.model, lora, `loras.${i}.name`))),
-    wantFiles(services.bucket, tenant, files, async ({ size_bytes }, key) =>
-      (await services.bucket.head(key))?.size === size_bytes ? true : undefined,
-    ),
+    wantPictures(services.bucket, tenant, files),
   ]);
   const settled: ImageRequest = {
     ...request,

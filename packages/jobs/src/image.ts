@@ -20,6 +20,9 @@ const seed = z
   .min(0)
   .max(2 ** 32 - 1);
 
+const steps = z.int().min(1).max(150);
+const guidanceScale = z.number().min(0).max(30);
+
 const loraFields = {
   weight: z.number().min(-2).max(2).default(1),
   text_weight: z.number().min(-2).max(2).optional().meta({ description: 'In the text encoder; default: as weight' }),
@@ -34,8 +37,8 @@ export const imageRequestSchema = z
     n: z.int().min(1).max(8).default(1).meta({ description: 'How many pictures; picture i uses seed + i' }),
     width: side.optional().meta({ description: 'Pixels; default: the model’s resolution' }),
     height: side.optional().meta({ description: 'Pixels; default: the model’s resolution' }),
-    steps: z.int().min(1).max(150).optional().meta({ description: 'Default: the model’s' }),
-    guidance_scale: z.number().min(0).max(30).optional().meta({ description: 'Default: the model’s' }),
+    steps: steps.optional().meta({ description: 'Default: the model’s' }),
+    guidance_scale: guidanceScale.optional().meta({ description: 'Default: the model’s' }),
     sampler: samplerSchema.optional().meta({ description: 'Default: the model’s' }),
     seed: seed.optional().meta({ description: 'Default: drawn, and shown in the record' }),
     loras: z
@@ -79,31 +82,43 @@ export type ImageRequest = z.infer<typeof settledImageRequestSchema>;
 /** All that decided a picture: with this and the files of these digests it can be made again. */
 export const receiptSchema = z
   .object({
-    model: z.string(),
-    model_digest: z.string(),
-    loras: z.array(
-      z.object({
-        name: z.string(),
-        lora_id: z.string(),
-        digest: z.string(),
-        weight: z.number(),
-        text_weight: z.number().optional(),
-      }),
-    ),
+    model: nameSchema,
+    model_digest: z.string().meta({ description: 'SHA-256 of what `sha256sum` prints for the base’s files' }),
+    loras: z
+      .array(
+        z.object({
+          name: loraReferenceSchema,
+          lora_id: loraIdSchema,
+          digest: z.string().meta({ description: 'SHA-256 of its file' }),
+          ...loraFields,
+        }),
+      )
+      .max(8),
     seed,
     sampler: samplerSchema,
-    steps: z.int(),
-    guidance_scale: z.number(),
-    prompt: z.string(),
-    negative_prompt: z.string(),
+    steps,
+    guidance_scale: guidanceScale,
+    width: side,
+    height: side,
+    prompt: z.string().min(1).max(2000),
+    negative_prompt: z.string().max(2000),
     image: z
-      .object({ sha256: z.string(), strength: z.number(), mask_sha256: z.string().optional() })
+      .object({
+        file_id: fileIdSchema,
+        sha256: z.string(),
+        strength: z.number().min(0).max(1),
+        mask_file_id: fileIdSchema.optional(),
+        mask_sha256: z.string().optional(),
+      })
       .optional()
       .meta({ description: 'The picture that it started from and its mask: SHA-256 of their pixels, as they were scaled' }),
     engine_version: z.string(),
   })
   .meta({ id: 'Receipt' });
 export type Receipt = z.infer<typeof receiptSchema>;
+
+/** A picture that was made before, once more. */
+export const reproductionSchema = z.strictObject({ receipt: receiptSchema }).meta({ id: 'Reproduction' });
 
 const pictureFields = {
   index: z.int().min(0),

@@ -33,6 +33,7 @@ export {
 } from './record.ts';
 export * from './refusal.ts';
 export * from './registry.ts';
+export { reproduceImage } from './reproduce.ts';
 export { RequestError, type RequestErrorCode } from './request-error.ts';
 export { heldOut, settleTraining } from './settle-training.ts';
 export * from './training.ts';

@@ -15,7 +15,7 @@ export type JobFolder = 'trainings' | 'images';
  * tenants/{tenant}/files/{file_id}/record.json, content
  * tenants/{tenant}/trainings/{id}/request.json, record.json, checkpoint.safetensors (all that a resumed training needs)
  * tenants/{tenant}/trainings/{id}/checkpoints/{step}.safetensors, samples/{step}-{index}.png, events/{attempt}-{part}.ndjson
- * tenants/{tenant}/images/{id}/request.json, record.json, {index}.png
+ * tenants/{tenant}/images/{id}/request.json, record.json, {index}.png, {index}.json
  * tenants/{tenant}/loras/{name}/record.json, {lora_id}.json, {lora_id}.safetensors
  * models/{name}/model.json and the diffusers folder beside it
  * keys/{hash}.json                       whose API key it is, see functions
@@ -40,6 +40,7 @@ export const keys = {
   eventsPart: (tenant: string, trainingId: string, attempt: number, part: number) =>
     `tenants/${tenant}/trainings/${trainingId}/events/${padded(attempt)}-${padded(part)}.ndjson`,
   picture: (tenant: string, imageId: string, index: number) => `tenants/${tenant}/images/${imageId}/${index}.png`,
+  receipt: (tenant: string, imageId: string, index: number) => `tenants/${tenant}/images/${imageId}/${index}.json`,
 
   loras: (tenant: string) => `tenants/${tenant}/loras/`,
   loraRecord: (tenant: string, name: string) => `tenants/${tenant}/loras/${name}/record.json`,

@@ -13,6 +13,7 @@ export type RequestErrorCode =
   | 'bad_settings'
   | 'preflight_failed'
   | 'unknown_version'
+  | 'digest_gone'
   | 'unknown_image'
   | 'not_a_picture'
   | 'too_many_shares'

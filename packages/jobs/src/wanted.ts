@@ -96,3 +96,13 @@ export async function wantFiles<T>(
   await Promise.all(Array.from({ length: lookups }, worker));
   return found;
 }
+
+/** Pictures that are there, nothing more being wanted of them. */
+export async function wantPictures(bucket: Bucket, tenant: string, files: readonly { id: string; param: string }[]) {
+  await wantFiles(
+    bucket,
+    tenant,
+    files,
+    async ({ size_bytes }, key) => (await bucket.head(key))?.size === size_bytes || undefined,
+  );
+}
