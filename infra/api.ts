@@ -32,7 +32,7 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
     permissions: [
       {
         actions: ['s3:GetObject'],
-        resources: objects('tenants/*', 'models/*/model.json', 'keys/*', 'outbox/*', 'idempotency/*'),
+        resources: objects('tenants/*', 'pictures/*', 'paces/*', 'models/*/model.json', 'keys/*', 'outbox/*', 'idempotency/*'),
       },
       {
         actions: ['s3:PutObject'],
@@ -51,7 +51,7 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
       { actions: ['s3:DeleteObject'], resources: objects('outbox/*') },
       // Without it S3 answers 403, not 404, for an object that is not there. A condition on the prefix would bring that back.
       { actions: ['s3:ListBucket'], resources: [bucket.arn] },
-      { actions: ['sqs:SendMessage'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
+      { actions: ['sqs:SendMessage', 'sqs:GetQueueAttributes'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
     ],
   });
   return api;

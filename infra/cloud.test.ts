@@ -93,7 +93,9 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
       keys.model('m'),
       keys.loraRecord(t, 'l'),
       keys.loraWeights(t, 'l', id),
+      keys.loraCover(t, 'l', id),
       keys.picture(t, id, 0),
+      keys.pace('images', id),
     ]) {
       expect(allows(api, 's3:GetObject', object(key)), key).toBe(true);
     }
@@ -117,6 +119,7 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     }
     expect(allows(api, 's3:ListBucket', bucket)).toBe(true);
     expect(allows(api, 'sqs:SendMessage', queue('Trainings'))).toBe(true);
+    expect(allows(api, 'sqs:GetQueueAttributes', queue('Images'))).toBe(true);
     expect(allows(api, 'sqs:ReceiveMessage', queue('Trainings'))).toBe(false);
   });
 
@@ -133,6 +136,8 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     for (const key of [
       keys.jobRecord('images', t, id),
       keys.picture(t, id, 3),
+      keys.receipt(t, id, 3),
+      keys.pace('images', id),
       keys.checkpoint(t, id),
       keys.loraRecord(t, 'l'),
       keys.loraVersion(t, 'l', id),

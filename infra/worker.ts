@@ -43,7 +43,7 @@ function createRoles({ bucket, queues, gpu }: Needs) {
         { actions: ['s3:GetObject'], resources: objects('tenants/*', 'models/*', 'outbox/*') },
         {
           actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
-          resources: objects('tenants/*/trainings/*', 'tenants/*/images/*', 'tenants/*/loras/*'),
+          resources: objects('tenants/*/trainings/*', 'tenants/*/images/*', 'tenants/*/loras/*', 'pictures/*', 'paces/*'),
         },
         { actions: ['s3:DeleteObject'], resources: objects('tenants/*/trainings/*/checkpoint.safetensors', 'outbox/*') },
         // Without it S3 answers 403, not 404, for an object that is not there.

@@ -6,9 +6,9 @@ export const loraUrlSeconds = 3600;
 export async function viewOfLora(
   bucket: Bucket,
   tenant: string,
-  { trigger_words, license, cover, shared_with }: LoraName,
+  { name, trigger_words, license, cover, shared_with }: LoraName,
   version: LoraVersion,
 ): Promise<LoraRecord> {
-  const cover_url = cover && (await bucket.presignGet(coverKey(tenant, cover), { expiresSeconds: loraUrlSeconds }));
+  const cover_url = cover && (await bucket.presignGet(coverKey(tenant, name, cover), { expiresSeconds: loraUrlSeconds }));
   return { ...version, trigger_words, license, cover, cover_url, shared_with };
 }

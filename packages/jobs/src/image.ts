@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { fileIdSchema, imageIdSchema, loraIdSchema } from './ids.ts';
-import { type JobKind, jobFields } from './job.ts';
+import { deadlineFields, type JobKind, jobFields } from './job.ts';
 import { nameSchema } from './keys.ts';
 import { loraReferenceSchema } from './lora.ts';
 import { refusalSchema } from './refusal.ts';
@@ -57,6 +57,7 @@ export const imageRequestSchema = z
       description:
         'An uploaded picture over the image: what is white or transparent in it is made anew, what is black is kept, pixel for pixel',
     }),
+    ...deadlineFields,
   })
   .meta({ id: 'ImageRequest' });
 
@@ -142,7 +143,13 @@ export const imageRecordSchema = z.object({
   object: z.literal('image'),
   ...jobFields,
   request: settledImageRequestSchema,
-  output: z.object({ images: z.array(z.object({ ...pictureFields, key: z.string() })), refused }).nullable(),
+  output: z
+    .object({
+      images: z.array(z.object({ ...pictureFields, key: z.string() })),
+      refused,
+      expires_at: z.iso.datetime().optional().meta({ description: 'When the pictures are removed; absent: never' }),
+    })
+    .nullable(),
 });
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
 

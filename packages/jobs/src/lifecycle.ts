@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Bucket } from './bucket/port.ts';
-import { idTime } from './ids.ts';
 import { isFinal, type JobKind, type JobRecord } from './job.ts';
 import { keys } from './keys.ts';
 import { dispatch, type JobQueues } from './outbox.ts';
@@ -40,7 +39,7 @@ export async function createJob<Request extends object, Record extends JobRecord
     object: kind.name,
     status: 'queued',
     cancel_requested: false,
-    created_at: new Date(idTime(id)).toISOString(),
+    created_at: new Date().toISOString(),
     started_at: null,
     finished_at: null,
     attempts: 0,

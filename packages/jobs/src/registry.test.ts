@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { memoryBucket } from './bucket/memory.ts';
 import { newId } from './ids.ts';
 import { type LoraVersion, loraReferenceSchema, parseLoraReference } from './lora.ts';
-import { changeLora, deleteLora, findLora, listLoraVersions, publishLora, readLoraName, shareLora } from './registry.ts';
+import { changeLora, deleteLora, shareLora } from './lora-changes.ts';
+import { findLora, listLoraVersions, publishLora, readLoraName } from './registry.ts';
 
 const versionAt = (time: number, more: Partial<LoraVersion> = {}): LoraVersion => ({
   name: 'style',

@@ -1,20 +1,8 @@
 import type { Bucket } from './bucket/port.ts';
-import { readFile } from './file.ts';
 import { idTime } from './ids.ts';
-import { images } from './image.ts';
 import { keys } from './keys.ts';
-import { readJob } from './lifecycle.ts';
-import {
-  type Cover,
-  type LoraChange,
-  type LoraName,
-  type LoraVersion,
-  loraNameSchema,
-  loraVersionSchema,
-  parseLoraReference,
-} from './lora.ts';
-import { createRecord, listFolders, NoSuchRecord, readRecord, updateRecord } from './record.ts';
-import { RequestError } from './request-error.ts';
+import { type LoraName, type LoraVersion, loraNameSchema, loraVersionSchema, parseLoraReference } from './lora.ts';
+import { createRecord, listFolders, readRecord, updateRecord } from './record.ts';
 
 /** A name of a tenant's, deleted ones too. */
 export async function readLoraName(bucket: Bucket, tenant: string, name: string): Promise<LoraName | undefined> {
@@ -100,84 +88,4 @@ export async function publishLora(bucket: Bucket, tenant: string, version: LoraV
       license: license ?? before.license,
     };
   });
-}
-
-/**
- * Changes what stands under a name, for all of its versions.
- * @throws RequestError `unknown_version`, and of the cover `unknown_file`, `file_not_uploaded`, `not_a_picture`, `unknown_image`
- * @throws NoSuchRecord if there is no such name, or it was deleted
- */
-export async function changeLora(bucket: Bucket, tenant: string, name: string, change: LoraChange): Promise<LoraName> {
-  const { latest: wanted, ...description } = change;
-  if (change.cover) await wantCover(bucket, tenant, change.cover);
-  const version = wanted === undefined ? undefined : await readLoraVersion(bucket, tenant, name, wanted);
-  return updateLiving(bucket, tenant, name, (before) => {
-    if (wanted !== undefined && !(version && before.versions.includes(wanted)))
-      throw new RequestError('unknown_version', `${name} has no version ${wanted}; GET …/versions lists them`, 'latest');
-    const changed = Object.fromEntries(Object.entries(description).filter(([, value]) => value !== undefined));
-    return { ...before, ...changed, ...(version ? { latest: version } : {}) };
-  });
-}
-
-/** Most tenants that one LoRA is shared with. */
-const mostShared = 100;
-
-/**
- * Lets another tenant use a LoRA, or no longer. Whether there is such a tenant is nobody's business, so it is not looked at.
- * @throws RequestError `too_many_shares`
- * @throws NoSuchRecord if there is no such name, or it was deleted
- */
-export function shareLora(bucket: Bucket, tenant: string, name: string, other: string, shared: boolean): Promise<LoraName> {
-  return updateLiving(bucket, tenant, name, (before) => {
-    const others = before.shared_with.filter((one) => one !== other);
-    if (shared && others.length >= mostShared)
-      throw new RequestError('too_many_shares', `${name} is shared with ${mostShared} tenants already`, 'tenant');
-    return { ...before, shared_with: shared ? [...others, other].sort() : others };
-  });
-}
-
-/**
- * Takes a name out of use. Its versions stay, for the receipts of pictures that were made with them; a version that is
- * published later brings the name back, without them.
- * @throws NoSuchRecord if there is no such name, or it was deleted
- */
-export async function deleteLora(bucket: Bucket, tenant: string, name: string): Promise<void> {
-  await updateLiving(bucket, tenant, name, (before) => ({
-    ...before,
-    latest: null,
-    versions: [],
-    trigger_words: [],
-    license: null,
-    cover: null,
-    shared_with: [],
-    deleted_at: new Date().toISOString(),
-  }));
-}
-
-function updateLiving(bucket: Bucket, tenant: string, name: string, change: (before: LoraName) => LoraName) {
-  const key = keys.loraRecord(tenant, name);
-  return updateRecord(bucket, key, loraNameSchema, (before) => {
-    if (before.latest === null) throw new NoSuchRecord(key);
-    return change(before);
-  });
-}
-
-/** Where a cover's picture lies. */
-export function coverKey(tenant: string, cover: Cover): string {
-  return 'file_id' in cover ? keys.fileContent(tenant, cover.file_id) : keys.picture(tenant, cover.image_id, cover.index);
-}
-
-async function wantCover(bucket: Bucket, tenant: string, cover: Cover): Promise<void> {
-  if ('file_id' in cover) {
-    const file = await readFile(bucket, tenant, cover.file_id);
-    if (!file) throw new RequestError('unknown_file', `no file ${cover.file_id}`, 'cover.file_id');
-    if (!file.content_type.startsWith('image/'))
-      throw new RequestError('not_a_picture', `${cover.file_id} is ${file.content_type}; want a picture`, 'cover.file_id');
-    if (!file.uploaded)
-      throw new RequestError('file_not_uploaded', `${cover.file_id} has not been uploaded; PUT its bytes first`, 'cover.file_id');
-    return;
-  }
-  const job = await readJob(bucket, images, tenant, cover.image_id);
-  if (!job?.output?.images.some(({ index }) => index === cover.index))
-    throw new RequestError('unknown_image', `no picture ${cover.index} of ${cover.image_id}`, 'cover.image_id');
 }

@@ -263,6 +263,15 @@ describe.concurrent.each(queues)('queue: %s', (_, open) => {
     expect(await queue.receive({ maxMessages: 10, waitSeconds: 2 })).toEqual([]);
   });
 
+  test('what nobody has taken yet is counted', async () => {
+    const { queue } = await open('waiting');
+    expect(await queue.waiting()).toBe(0);
+    for (let i = 0; i < 3; i++) await queue.send(`${i}`);
+    expect(await queue.waiting()).toBe(3);
+    await queue.receive({ visibilitySeconds: 30 });
+    expect(await queue.waiting()).toBe(2);
+  });
+
   test('one at a time unless more are asked for', async ({ expect }) => {
     const { queue } = await open('one');
     for (let i = 0; i < 12; i++) await queue.send(`${i}`);
