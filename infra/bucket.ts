@@ -1,7 +1,7 @@
 import type { Stage } from './stage.ts';
 
 /** The bucket that holds everything that lasts; who may touch which keys stands with those who do: api.ts, worker.ts. */
-export function createBucket({ origins }: Stage) {
+export function createBucket({ origins, pictureDays }: Stage) {
   const bucket = new sst.aws.Bucket('Bucket', {
     // Uploads and downloads through presigned URLs; the headers of an upload are part of its signature.
     cors: origins.length > 0 && {
@@ -26,6 +26,8 @@ export function createBucket({ origins }: Stage) {
       },
       // Long enough for whoever repeats a request whose answer was lost.
       { id: 'idempotency', status: 'Enabled', filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
+      { id: 'pictures', status: 'Enabled', filter: { prefix: 'pictures/' }, expiration: { days: pictureDays } },
+      { id: 'paces', status: 'Enabled', filter: { prefix: 'paces/' }, expiration: { days: 1 } },
     ],
   });
   return bucket;

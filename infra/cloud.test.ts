@@ -234,12 +234,16 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     expect(metadataOptions).toMatchObject({ httpTokens: 'required', httpPutResponseHopLimit: 1 });
   });
 
-  test('the bucket is private, survives the removal of its stage, and drops unfinished uploads and old idempotency keys', () => {
+  test('the bucket is private, survives the removal of its stage, and drops unfinished uploads, old idempotency keys and old pictures', () => {
     expect(named('Bucket', 'BucketBucket').forceDestroy).toBe(false);
     expect(named('BucketPublicAccessBlock', 'Bucket')).toMatchObject({ blockPublicPolicy: true, restrictPublicBuckets: true });
     expect(named('BucketLifecycleConfiguration', 'Bucket').rules).toMatchObject([
       { abortIncompleteMultipartUpload: { daysAfterInitiation: 1 } },
       { filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
+      { filter: { prefix: 'pictures/' }, expiration: { days: 90 } },
+      { filter: { prefix: 'paces/' }, expiration: { days: 1 } },
     ]);
+    // What the records say of it.
+    expect(taskOf('Images').environment.PICTURE_DAYS).toBe('90');
   });
 });

@@ -17,7 +17,7 @@ export function createCloud() {
   const queues = createQueues();
   const api = createApi(stage, { bucket, queues });
   const gpu = createGpu(stage, createNetwork());
-  const workers = createWorkers({ bucket, queues, gpu, image: createImage() });
+  const workers = createWorkers(stage, { bucket, queues, gpu, image: createImage() });
   createScaling(stage, { queues, gpu, workers });
   return { url: api.url, bucket: bucket.name };
 }

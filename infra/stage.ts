@@ -4,6 +4,8 @@ export interface Stage {
   origins: string[];
   /** Requests per second that the API takes in all, and how many at once on top: a bound on cost, not on a tenant. */
   requests: { perSecond: number; burst: number };
+  /** Days until pictures are removed. */
+  pictureDays: number;
   gpu: {
     /** EC2 types of one GPU each, dearest last; spot capacity is taken from whichever has most to spare. */
     instanceTypes: string[];
@@ -19,6 +21,7 @@ export interface Stage {
 const personal: Stage = {
   origins: ['http://localhost:5173'],
   requests: { perSecond: 20, burst: 40 },
+  pictureDays: 30,
   gpu: {
     instanceTypes: ['g4dn.xlarge', 'g6.xlarge', 'g5.xlarge'],
     onDemandPercent: 0,
@@ -30,6 +33,7 @@ const personal: Stage = {
 const production: Stage = {
   origins: [],
   requests: { perSecond: 200, burst: 400 },
+  pictureDays: 90,
   gpu: {
     instanceTypes: ['g6.xlarge', 'g5.xlarge'],
     onDemandPercent: 0,

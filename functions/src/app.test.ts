@@ -143,7 +143,7 @@ test('a body that is not declared as JSON is refused', async () => {
 test('405 says what is allowed', async () => {
   const { call } = await testApp();
   expect((await call('DELETE', '/v1/images')).headers.get('allow')).toBe('POST, GET');
-  expect((await call('POST', `/v1/images/${newId('image')}`)).headers.get('allow')).toBe('GET');
+  expect((await call('POST', `/v1/images/${newId('image')}`)).headers.get('allow')).toBe('PUT, GET');
 });
 
 const routes = [
@@ -158,6 +158,7 @@ const routes = [
   ['POST', '/v1/images'],
   ['GET', '/v1/images'],
   ['GET', `/v1/images/${newId('image')}`],
+  ['PUT', `/v1/images/${newId('image')}`],
   ['POST', `/v1/images/${newId('image')}/cancel`],
   ['GET', '/v1/loras'],
   ['GET', '/v1/loras/style'],

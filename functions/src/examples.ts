@@ -217,6 +217,13 @@ const imageQueued: ImageView = {
   error: null,
   request: settled,
   output: null,
+  urls: {
+    self: '/v1/images/img_7yt09zhtwq5d3r8k1n6v0m9xcs',
+    cancel: '/v1/images/img_7yt09zhtwq5d3r8k1n6v0m9xcs/cancel',
+    poll: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/images/img_7yt09zhtwq5d3r8k1n6v0m9xcs/record.json?${signed}`,
+  },
+  queue_position: 3,
+  estimated_seconds: 6,
 };
 const image: ImageView = {
   ...imageQueued,
@@ -225,6 +232,8 @@ const image: ImageView = {
   finished_at: '2026-11-24T09:04:02.000Z',
   attempts: 1,
   progress: { step: 25, total_steps: 25, loss: null, seconds_left: 0 },
+  queue_position: null,
+  estimated_seconds: null,
   output: {
     images: [
       {
@@ -234,7 +243,7 @@ const image: ImageView = {
         height: 128,
         content_type: 'image/png',
         sha256,
-        url: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/images/${imageQueued.id}/0.png?${signed}`,
+        url: `https://s3.eu-central-1.amazonaws.com/loraloom/pictures/acme/${imageQueued.id}/0.png?${signed}`,
         receipt: {
           model: 'emoji',
           model_digest: sha256,

@@ -177,6 +177,7 @@ test('what is under a name can be described, shown with a cover, and set back to
   const made = { cover: { image_id: job.id, index: 0 } };
   expect(await send('PATCH', '/v1/loras/ink', made)).toMatchObject({ status: 422, body: { error: { code: 'unknown_image' } } });
   const begun = await beginAttempt(bucket, images, 'alpha', job.id);
+  await bucket.put(keys.picture('alpha', job.id, 0), new Uint8Array([9]), { contentType: 'image/png' });
   const receipt = {
     model: 'emoji',
     model_digest: 'd',
@@ -206,7 +207,12 @@ test('what is under a name can be described, shown with a cover, and set back to
     status: 'succeeded',
     output: { images: [picture] },
   }));
-  expect(await send('PATCH', '/v1/loras/ink', made)).toMatchObject({ status: 200, body: { ...made, license: 'CC0-1.0' } });
+  const covered = await send('PATCH', '/v1/loras/ink', made);
+  expect(covered).toMatchObject({ status: 200, body: { ...made, license: 'CC0-1.0' } });
+  // The cover outlasts the picture.
+  await bucket.delete(keys.picture('alpha', job.id, 0));
+  expect(new Uint8Array(await (await bucket.fetch(covered.body.cover_url)).arrayBuffer())).toEqual(new Uint8Array([9]));
+  expect((await send('PATCH', '/v1/loras/ink', made)).status).toBe(422);
   expect(await send('PATCH', '/v1/loras/ink', { cover: null, license: null })).toMatchObject({
     body: { cover: null, cover_url: null, license: null },
   });
@@ -295,7 +301,8 @@ test('a repeated request is the same job, though the latest version is another b
     const headers = { authorization: `Bearer ${alpha}`, 'content-type': 'application/json', 'idempotency-key': 'once' };
     const body = JSON.stringify({ model: 'emoji', prompt: 'x', loras: [{ name: 'ink' }] });
     const answer = await app.request('/v1/images', { method: 'POST', headers, body });
-    return { status: answer.status, body: await answer.json() };
+    const { id, request: accepted } = await answer.json();
+    return { status: answer.status, id, accepted };
   };
   const first = await post();
   expect(first.status).toBe(202);

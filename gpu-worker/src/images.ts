@@ -21,7 +21,7 @@ export function imageHandler(services: Services, models: Models, loras: Loras) {
 }
 
 async function makePictures(
-  { bucket, moderator }: Services,
+  { bucket, moderator, pictureDays }: Services,
   models: Models,
   loras: Loras,
   { tenant, record, signal, report }: Attempt<ImageRecord>,
@@ -92,7 +92,12 @@ async function makePictures(
   };
 
   const output = outputOf(await together(seeds, signal, make));
-  return { output, progress: { step: total, total_steps: total, loss: null, seconds_left: 0 } };
+  // S3 removes objects in the night behind their last day: never before this.
+  const expires_at = pictureDays && new Date(Date.now() + pictureDays * 24 * 60 * 60 * 1000).toISOString();
+  return {
+    output: { ...output, ...(expires_at ? { expires_at } : {}) },
+    progress: { step: total, total_steps: total, loss: null, seconds_left: 0 },
+  };
 }
 
 /** What was made, and what was refused. @throws Failure `content_refused` if that is all of it */

@@ -436,6 +436,28 @@ it('hands a training over when it is told to stop, and the next worker ends with
   expect(await weights('halved', halved.output?.lora.lora_id)).toBe(await weights('whole', whole.output?.lora.lora_id));
 }, 60_000);
 
+it('fails what comes too late or takes too long, says which, and goes on', async () => {
+  const late = await askImage({ start_deadline_seconds: 1 });
+  await sleep(1100);
+  startWorker();
+  const long = await askImage({ steps: 150, n: 8, width: 256, height: 256, run_deadline_seconds: 1 });
+  expect(await finished.image(late.id)).toMatchObject({
+    status: 'failed',
+    attempts: 0,
+    started_at: null,
+    error: { code: 'start_deadline_exceeded' },
+  });
+  expect(await finished.image(long.id)).toMatchObject({
+    status: 'failed',
+    output: null,
+    error: { code: 'run_deadline_exceeded' },
+  });
+  services.pictureDays = 30;
+  const next = await finished.image((await askImage()).id);
+  const kept = Date.parse(next.output?.expires_at ?? '') - Date.parse(next.finished_at ?? '');
+  expect(Math.abs(kept - 30 * 86_400_000)).toBeLessThan(60_000);
+});
+
 it('makes pictures from pictures, and keeps what a mask keeps', async () => {
   startWorker();
   const photo = await picture(3);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageSchema, type Queue, type Received, reportPace, sweepOutbox } from '@loraloom/jobs';
+import { keys, messageSchema, type Queue, type Received, reportPace, sweepOutbox } from '@loraloom/jobs';
 import { imageHandler } from './images.ts';
 import { bucketLoras } from './loras.ts';
 import { bucketModels } from './models.ts';
@@ -69,6 +69,8 @@ async function consume(services: Services, name: QueueName, handler: Handler, at
     }
   }
   await Promise.all(running);
+  // A worker that is gone is not counted; one that could not say so is forgotten by itself.
+  await bucket.delete(keys.pace(name, worker)).catch(() => undefined);
 }
 
 async function handle(

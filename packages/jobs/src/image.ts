@@ -156,7 +156,41 @@ export type ImageRecord = z.infer<typeof imageRecordSchema>;
 /** The record as the API shows it: pictures have a presigned URL in place of their key. */
 export const imageViewSchema = imageRecordSchema
   .extend({
-    output: z.object({ images: z.array(z.object({ ...pictureFields, url: z.url() })), refused }).nullable(),
+    output: z
+      .object({
+        images: z.array(
+          z.object({
+            ...pictureFields,
+            url: z.url().meta({ description: 'Valid for an hour; ask again for a fresh one' }),
+            b64_json: z
+              .string()
+              .nullable()
+              .optional()
+              .meta({ description: 'With response_format=b64_json; null if too large for an answer' }),
+            data_uri: z
+              .string()
+              .nullable()
+              .optional()
+              .meta({ description: 'With response_format=data_uri; null if too large for an answer' }),
+          }),
+        ),
+        refused,
+        expires_at: z.iso.datetime().optional().meta({ description: 'When the pictures are removed; absent: never' }),
+      })
+      .nullable(),
+    urls: z.object({
+      self: z.string(),
+      cancel: z.string(),
+      poll: z.url().meta({
+        description:
+          'The bare record, straight from the bucket, valid for an hour: its status and progress. The pictures’ URLs are in self',
+      }),
+    }),
+    queue_position: z.int().nullable().meta({
+      description:
+        'While it is queued: about how many jobs wait, those asked for later among them; so at most so many come before it',
+    }),
+    estimated_seconds: z.number().nullable().meta({ description: 'Until it has ended; null if there is nothing to tell it by' }),
   })
   .meta({ id: 'Image' });
 export type ImageView = z.infer<typeof imageViewSchema>;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, expect, test, vi } from 'vitest';
-import { AttemptLost, beginAttempt, updateAttempt } from './attempt.ts';
+import { AttemptLost, beginAttempt, runMillisecondsLeft, updateAttempt } from './attempt.ts';
 import { memoryBucket } from './bucket/memory.ts';
 import { createImage, createTraining } from './create.ts';
 import { createFile } from './file.ts';
@@ -362,5 +362,39 @@ test('cancel against begin and cancel against cancel: fifty races, each with one
     const end = await readJob(bucket, images, 't', id);
     expect(a.cancel_requested && b.cancel_requested && end?.cancel_requested).toBe(true);
     expect([end?.status, begun.status]).toEqual(begun.status === 'running' ? ['running', 'running'] : ['canceled', 'canceled']);
+  }
+});
+
+test('a job that no worker began in time is not begun, and one that took too long is not begun again', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    const { bucket } = services;
+    const ask = async () =>
+      (await createImage(services, 't', imageOf({ start_deadline_seconds: 60, run_deadline_seconds: 100 }))).id;
+    const [late, canceled, timely] = [await ask(), await ask(), await ask()];
+    await cancelJob(bucket, images, 't', canceled);
+    vi.setSystemTime(Date.now() + 60_000);
+    const begun = await beginAttempt(bucket, images, 't', timely);
+    expect(begun).toMatchObject({ status: 'running' });
+    expect(runMillisecondsLeft(begun)).toBe(100_000);
+    vi.setSystemTime(Date.now() + 1);
+    expect(await beginAttempt(bucket, images, 't', late)).toMatchObject({
+      status: 'failed',
+      attempts: 0,
+      started_at: null,
+      error: { code: 'start_deadline_exceeded', param: 'start_deadline_seconds' },
+    });
+    expect(await beginAttempt(bucket, images, 't', canceled)).toMatchObject({ status: 'canceled' });
+    // Begun once, it may be taken over later than that, but not for ever.
+    vi.setSystemTime(Date.now() + 90_000);
+    expect(await beginAttempt(bucket, images, 't', timely)).toMatchObject({ status: 'running', attempts: 2 });
+    vi.setSystemTime(Date.now() + 10_000);
+    expect(await beginAttempt(bucket, images, 't', timely)).toMatchObject({
+      status: 'failed',
+      attempts: 2,
+      error: { code: 'run_deadline_exceeded', param: 'run_deadline_seconds' },
+    });
+  } finally {
+    vi.useRealTimers();
   }
 });
