@@ -440,7 +440,7 @@ it('fails what comes too late or takes too long, says which, and goes on', async
   const late = await askImage({ start_deadline_seconds: 1 });
   await sleep(1100);
   startWorker();
-  const long = await askImage({ steps: 150, n: 8, width: 256, height: 256, run_deadline_seconds: 1 });
+  const long = await askImage({ steps: 150, n: 4, run_deadline_seconds: 1 });
   expect(await finished.image(late.id)).toMatchObject({
     status: 'failed',
     attempts: 0,
