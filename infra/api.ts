@@ -48,7 +48,7 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
           'idempotency/*',
         ),
       },
-      { actions: ['s3:DeleteObject'], resources: objects('outbox/*') },
+      { actions: ['s3:DeleteObject'], resources: objects('outbox/*', 'tenants/*/files/*') },
       // Without it S3 answers 403, not 404, for an object that is not there. A condition on the prefix would bring that back.
       { actions: ['s3:ListBucket'], resources: [bucket.arn] },
       { actions: ['sqs:SendMessage', 'sqs:GetQueueAttributes'], resources: [queues.trainings.live.arn, queues.images.live.arn] },

@@ -114,7 +114,9 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     for (const key of not) expect(allows(api, 's3:PutObject', object(key)), key).toBe(false);
 
     expect(allows(api, 's3:DeleteObject', object(keys.outboxEntry('images', t, id)))).toBe(true);
-    for (const key of [...writes.filter((key) => !key.startsWith('outbox/')), ...not]) {
+    for (const key of [keys.fileRecord(t, id), keys.fileContent(t, id)])
+      expect(allows(api, 's3:DeleteObject', object(key))).toBe(true);
+    for (const key of [...writes.filter((key) => !/^outbox\/|\/files\//.test(key)), ...not]) {
       expect(allows(api, 's3:DeleteObject', object(key)), key).toBe(false);
     }
     expect(allows(api, 's3:ListBucket', bucket)).toBe(true);

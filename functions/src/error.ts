@@ -12,6 +12,9 @@ export const errorSchema = z
     error: z.object({
       code: z.string().meta({ description: 'Stable, for programs', example: 'invalid_request' }),
       message: z.string().meta({ description: 'What was wrong and what was wanted', example: 'steps: want at most 20000' }),
+      type: z.enum(['invalid_request_error', 'authentication_error', 'rate_limit_error', 'server_error']).meta({
+        description: 'As OpenAI’s clients know it; the status says the same',
+      }),
       param: z.string().nullable().meta({ description: 'Path of the field at fault', example: 'steps' }),
       refusal: refusalSchema.optional().meta({ description: 'With code content_refused' }),
       request_id: z.string().meta({ description: 'Also in the X-Request-Id header; quote it when you ask for help' }),
@@ -42,6 +45,12 @@ export class ApiError extends Error {
     this.param = param;
     this.more = more;
   }
+}
+
+export function errorType(status: number): z.infer<typeof errorSchema>['error']['type'] {
+  if (status >= 500) return 'server_error';
+  if (status === 429) return 'rate_limit_error';
+  return status === 401 ? 'authentication_error' : 'invalid_request_error';
 }
 
 export function notFound(what: string, param: string): ApiError {
@@ -99,7 +108,7 @@ function asApiError(error: unknown): ApiError | undefined {
 
 function answer(c: Context<Env>, { status, code, message, param, more }: ApiError): Response {
   if (status === 401) c.header('WWW-Authenticate', 'Bearer');
-  return c.json({ error: { code, message, param, request_id: c.var.requestId, ...more } }, status);
+  return c.json({ error: { code, message, type: errorType(status), param, request_id: c.var.requestId, ...more } }, status);
 }
 
 /** A failed validation as an error: the first issue's path, and what was wanted there. */

@@ -263,7 +263,28 @@ const image: ImageView = {
   },
 };
 
+const generation = { prompt: 'red apple, blue background', model: 'emoji+my-style:0.8', size: '256x256', n: 1 };
+const generated = {
+  created: 1_795_597_440,
+  data: [{ url: image.output?.images[0]?.url }],
+  id: image.id,
+};
+const generate = { prompt: 'red apple, blue background', lora_name: 'my-style', strength: 0.8, steps: 25 };
+const openaiFile = {
+  id: file.id,
+  object: 'file' as const,
+  bytes: file.size_bytes,
+  created_at: 1_795_597_200,
+  filename: file.name,
+  purpose: 'vision',
+  status: 'processed' as const,
+};
+
 export const examples = {
+  generation,
+  generated,
+  generate,
+  openaiFile,
   fileRequest,
   file,
   fileUpload,

@@ -1,32 +1,25 @@
 import { createRoute } from '@hono/zod-openapi';
 import {
   type Bucket,
-  type CreateServices,
   cancelJob,
-  createImage,
-  type ImageRecord,
   idTime,
   imageIdSchema,
-  imageRequestSchema,
   imageViewSchema,
   images as kind,
   listJobs,
   NoSuchRecord,
   readJob,
-  reproduceImage,
-  reproductionSchema,
 } from '@loraloom/jobs';
 import { z } from 'zod';
 import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
 import { formatQuery, imageViews, refuseExpired } from './image-view.ts';
-import { imageTexts, refuseUnfit } from './moderate.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
-import { submit, submitHeaders } from './submit.ts';
+import { submitHeaders } from './submit.ts';
+import { imageBodySchema, submitImage } from './submit-image.ts';
 
 const params = z.object({ id: imageIdSchema });
-const asked = z.union([imageRequestSchema, reproductionSchema]);
 
 const post = createRoute({
   method: 'post',
@@ -34,7 +27,7 @@ const post = createRoute({
   summary: 'Generate pictures',
   description:
     'Or `{"receipt": …}`: a picture that was made before, from its record or its PNG file, with the very files that made it.',
-  request: { headers: submitHeaders, query: formatQuery, ...body(asked, examples.imageRequest) },
+  request: { headers: submitHeaders, query: formatQuery, ...body(imageBodySchema, examples.imageRequest) },
   responses: {
     200: json('It has ended already: a repeated request, or one that was waited for', imageViewSchema, examples.image),
     202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
@@ -47,7 +40,12 @@ const put = createRoute({
   path: '/{id}',
   summary: 'Generate pictures, under an id of your own',
   description: 'The same id and body are the same job, however often they are sent; with another body it is a 409.',
-  request: { headers: submitHeaders.pick({ prefer: true }), params, query: formatQuery, ...body(asked, examples.imageRequest) },
+  request: {
+    headers: submitHeaders.pick({ prefer: true }),
+    params,
+    query: formatQuery,
+    ...body(imageBodySchema, examples.imageRequest),
+  },
   responses: {
     200: json('It has ended already', imageViewSchema, examples.image),
     202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
@@ -89,20 +87,14 @@ export function images(services: Services) {
   const viewOf = imageViews(services);
   return newRouter()
     .openapi(post, async (c) => {
-      refuseUnfit(services, textsOf(c.req.valid('json')));
-      const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
-        acceptImage(to, tenant, c.req.valid('json'), id),
-      );
+      const { job, status } = await submitImage(c, services, c.req.valid('header'), c.req.valid('json'));
       setJobHeaders(c, `/v1/images/${job.id}`, 1);
       return c.json(await viewOf(c.var.caller.tenant, job, c.req.valid('query').response_format), status);
     })
     .openapi(put, async (c) => {
       const { id } = c.req.valid('param');
-      refuseUnfit(services, textsOf(c.req.valid('json')));
       await refuseOddId(bucket, c.var.caller.tenant, id);
-      const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant) =>
-        acceptImage(to, tenant, c.req.valid('json'), id),
-      );
+      const { job, status } = await submitImage(c, services, c.req.valid('header'), c.req.valid('json'), id);
       setJobHeaders(c, `/v1/images/${job.id}`, 1);
       return c.json(await viewOf(c.var.caller.tenant, job, c.req.valid('query').response_format), status);
     })
@@ -142,18 +134,4 @@ async function refuseOddId(bucket: Bucket, tenant: string, id: string): Promise<
   if (await readJob(bucket, kind, tenant, id)) return;
   const made = new Date(idTime(id)).toISOString();
   throw new ApiError(422, 'odd_id', `${id} says that it was made at ${made}; want one made within the last seven days`, 'id');
-}
-
-/** What a request says, for moderation. */
-const textsOf = (request: z.output<typeof asked>) =>
-  'receipt' in request ? imageTexts(request.receipt, 'receipt.') : imageTexts(request);
-
-/** The one way in for all requests for pictures. */
-function acceptImage(
-  services: CreateServices,
-  tenant: string,
-  request: z.output<typeof asked>,
-  id: string | undefined,
-): Promise<ImageRecord> {
-  return 'receipt' in request ? reproduceImage(services, tenant, request, id) : createImage(services, tenant, request, id);
 }

@@ -20,6 +20,7 @@ import { ApiError } from './error.ts';
 import { examples } from './examples.ts';
 import { inspectFile } from './lora-header.ts';
 import { viewOfLora } from './lora-view.ts';
+import { loraTexts, refuseUnfit } from './moderate.ts';
 import { body, errors, json, newRouter } from './router.ts';
 import type { Services } from './services.ts';
 
@@ -46,11 +47,14 @@ const inspect = createRoute({
 });
 
 /** LoRAs that were trained elsewhere. */
-export function loraImports({ bucket }: Services) {
+export function loraImports(services: Services) {
+  const { bucket } = services;
   return newRouter()
     .openapi(post, async (c) => {
       const { tenant } = c.var.caller;
-      const { version, isNew } = await importLora(bucket, tenant, c.req.valid('json'));
+      const asked = c.req.valid('json');
+      refuseUnfit(services, loraTexts(asked));
+      const { version, isNew } = await importLora(bucket, tenant, asked);
       const stored = await readLoraName(bucket, tenant, version.name);
       if (!stored) throw new Error(`LoRA ${version.name} is gone though it was just published`);
       c.header('Location', `/v1/loras/${version.name}@${version.lora_id}`);

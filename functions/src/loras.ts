@@ -25,6 +25,7 @@ import { z } from 'zod';
 import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
 import { loraUrlSeconds, viewOfLora } from './lora-view.ts';
+import { loraTexts, refuseUnfit } from './moderate.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery } from './router.ts';
 import type { Services } from './services.ts';
 
@@ -102,7 +103,8 @@ const unshare = createRoute({
 });
 
 /** A tenant's LoRAs: names, and the versions under them. */
-export function loras({ bucket }: Services) {
+export function loras(services: Services) {
+  const { bucket } = services;
   return newRouter()
     .openapi(list, async (c) => {
       const { tenant } = c.var.caller;
@@ -134,7 +136,9 @@ export function loras({ bucket }: Services) {
     .openapi(patch, async (c) => {
       const { tenant } = c.var.caller;
       const { name } = c.req.valid('param');
-      return c.json(await living(bucket, tenant, name, changeLora(bucket, tenant, name, c.req.valid('json'))), 200);
+      const change = c.req.valid('json');
+      refuseUnfit(services, loraTexts(change));
+      return c.json(await living(bucket, tenant, name, changeLora(bucket, tenant, name, change)), 200);
     })
     .openapi(remove, async (c) => {
       const { tenant } = c.var.caller;

@@ -20,6 +20,9 @@ import {
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { examples } from './examples.ts';
+import { openaiFileSchema } from './file-upload.ts';
+import { generateSchema } from './generate.ts';
+import { generatedSchema, generationSchema } from './openai-images.ts';
 import { testApp } from './test-app.ts';
 
 const content = z.object({ 'application/json': z.object({ schema: z.looseObject({}), example: z.unknown() }) });
@@ -103,6 +106,10 @@ test.each([
   ['imageRequest', imageRequestSchema],
   ['imageQueued', imageViewSchema],
   ['image', imageViewSchema],
+  ['generation', generationSchema],
+  ['generated', generatedSchema],
+  ['generate', generateSchema],
+  ['openaiFile', openaiFileSchema],
 ] as const)('example %s is what its schema says', (name, schema) => {
   expect(z.safeParse<z.ZodType>(schema, examples[name]).error).toBeUndefined();
 });

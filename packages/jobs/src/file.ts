@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Bucket } from './bucket/port.ts';
 import { fileIdSchema, newId } from './ids.ts';
 import { keys } from './keys.ts';
-import { createRecord, readRecord } from './record.ts';
+import { createRecord, listFolders, readRecord } from './record.ts';
 
 const uploadSeconds = 15 * 60;
 
@@ -46,7 +46,12 @@ export type FileRequest = z.infer<typeof fileRequestSchema>;
 
 export const fileRecordSchema = fileFields
   .strip()
-  .extend({ id: fileIdSchema, object: z.literal('file'), created_at: z.iso.datetime() })
+  .extend({
+    id: fileIdSchema,
+    object: z.literal('file'),
+    created_at: z.iso.datetime(),
+    purpose: z.string().optional().meta({ description: 'What it was sent for, in the words of the sender' }),
+  })
   .meta({ id: 'FileRecord' });
 export type FileRecord = z.infer<typeof fileRecordSchema>;
 
@@ -87,6 +92,40 @@ export async function createFile(bucket: Bucket, tenant: string, request: FileRe
   });
   const expires_at = new Date(now + uploadSeconds * 1000).toISOString();
   return { ...record, uploaded: false, upload: { method: 'PUT', url, headers, expires_at } };
+}
+
+/** Writes a file whose bytes came with the request, which they fit. */
+export async function storeFile(
+  bucket: Bucket,
+  tenant: string,
+  request: FileRequest & { purpose: string },
+  bytes: Uint8Array,
+): Promise<FileRecord> {
+  const now = Date.now();
+  const record: FileRecord = { id: newId('file', now), object: 'file', ...request, created_at: new Date(now).toISOString() };
+  await bucket.put(keys.fileContent(tenant, record.id), bytes, { contentType: record.content_type });
+  await createRecord(bucket, keys.fileRecord(tenant, record.id), record);
+  return record;
+}
+
+/** A page of a tenant's files, newest first. `next` is the `after` of the next page. */
+export async function listFiles(
+  bucket: Bucket,
+  tenant: string,
+  page: { after?: string | undefined; limit: number },
+): Promise<{ files: FileView[]; next: string | undefined }> {
+  const { names, next } = await listFolders(bucket, keys.files(tenant), page);
+  const found = await Promise.all(names.map((id) => readFile(bucket, tenant, id)));
+  return { files: found.filter((file) => file !== undefined), next };
+}
+
+/** @returns false if there is no such file */
+export async function deleteFile(bucket: Bucket, tenant: string, id: string): Promise<boolean> {
+  if (!(await readFile(bucket, tenant, id))) return false;
+  // The record last: a deletion that was cut short can be repeated.
+  await bucket.delete(keys.fileContent(tenant, id));
+  await bucket.delete(keys.fileRecord(tenant, id));
+  return true;
 }
 
 /** A file's record, and whether its bytes have arrived. */
