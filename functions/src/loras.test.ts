@@ -164,7 +164,8 @@ test('what is under a name can be described, shown with a cover, and set back to
   const { status, body } = await send('PATCH', '/v1/loras/ink', { ...description, latest: first.lora_id });
   expect(status).toBe(200);
   expect(body).toEqual({ ...first, ...description, cover_url: body.cover_url });
-  expect(new Uint8Array(await (await bucket.fetch(body.cover_url)).arrayBuffer())).toEqual(new Uint8Array([1, 2, 3]));
+  const uploaded = await bucket.getBytes(keys.fileContent('alpha', cover.file_id));
+  expect(new Uint8Array(await (await bucket.fetch(body.cover_url)).arrayBuffer())).toEqual(uploaded?.bytes);
   expect((await send('GET', '/v1/loras/ink')).body).toMatchObject({ lora_id: first.lora_id, license: 'CC0-1.0' });
   expect((await send('GET', '/v1/loras')).body.data[0]).toMatchObject({ name: 'ink', cover });
   // A version itself never changes.
