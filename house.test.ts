@@ -8,10 +8,11 @@ const root = import.meta.dirname;
 /** Which rooms a room may import, and nothing else; `types` are free at run time. */
 const house: Record<string, { folder: string; may: string[]; types?: string[] }> = {
   jobs: { folder: 'packages/jobs', may: [] },
-  engine: { folder: 'packages/engine', may: [] },
+  'lora-files': { folder: 'packages/lora-files', may: [] },
+  engine: { folder: 'packages/engine', may: ['lora-files'] },
   moderation: { folder: 'packages/moderation', may: [] },
   nsfw: { folder: 'packages/nsfw', may: ['engine'] },
-  functions: { folder: 'functions', may: ['jobs', 'moderation'] },
+  functions: { folder: 'functions', may: ['jobs', 'lora-files', 'moderation'] },
   'gpu-worker': { folder: 'gpu-worker', may: ['jobs', 'engine', 'nsfw', 'trainer'] },
   client: { folder: 'packages/client', may: [], types: ['jobs'] },
   studio: { folder: 'packages/studio', may: ['client'] },

@@ -44,7 +44,7 @@ export function answerApi(api: Api, { bucket, queues, origins }: Needs) {
     permissions: [
       {
         actions: ['s3:GetObject'],
-        resources: objects('tenants/*', 'models/*/model.json', 'keys/*', 'outbox/*', 'idempotency/*'),
+        resources: objects('tenants/*', 'pictures/*', 'paces/*', 'models/*/model.json', 'keys/*', 'outbox/*', 'idempotency/*'),
       },
       {
         actions: ['s3:PutObject'],
@@ -55,14 +55,15 @@ export function answerApi(api: Api, { bucket, queues, origins }: Needs) {
           'tenants/*/trainings/*/record.json',
           'tenants/*/images/*/request.json',
           'tenants/*/images/*/record.json',
+          'tenants/*/loras/*',
           'outbox/*',
           'idempotency/*',
         ),
       },
-      { actions: ['s3:DeleteObject'], resources: objects('outbox/*') },
+      { actions: ['s3:DeleteObject'], resources: objects('outbox/*', 'tenants/*/files/*') },
       // Without it S3 answers 403, not 404, for an object that is not there. A condition on the prefix would bring that back.
       { actions: ['s3:ListBucket'], resources: [bucket.arn] },
-      { actions: ['sqs:SendMessage'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
+      { actions: ['sqs:SendMessage', 'sqs:GetQueueAttributes'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
     ],
   });
 }

@@ -28,13 +28,8 @@ export function createBucket({ pictureDays }: Stage, origins: Origins) {
       },
       // Long enough for whoever repeats a request whose answer was lost.
       { id: 'idempotency', status: 'Enabled', filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
-      // By the tag that workers give them: a rule's prefix cannot leave out the tenant.
-      {
-        id: 'pictures',
-        status: 'Enabled',
-        filter: { tag: { key: 'kind', value: 'picture' } },
-        expiration: { days: pictureDays },
-      },
+      { id: 'pictures', status: 'Enabled', filter: { prefix: 'pictures/' }, expiration: { days: pictureDays } },
+      { id: 'paces', status: 'Enabled', filter: { prefix: 'paces/' }, expiration: { days: 1 } },
     ],
   });
   return bucket;

@@ -58,7 +58,8 @@ describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s'
     expect(one('BucketLifecycleConfiguration', 'Bucket').rules).toMatchObject([
       { filter: { prefix: '' }, abortIncompleteMultipartUpload: { daysAfterInitiation: 1 } },
       { filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
-      { filter: { tag: { key: 'kind', value: 'picture' } }, expiration: { days: wanted.pictureDays } },
+      { filter: { prefix: 'pictures/' }, expiration: { days: wanted.pictureDays } },
+      { filter: { prefix: 'paces/' }, expiration: { days: 1 } },
     ]);
   });
 

@@ -25,7 +25,7 @@ export function createCloud() {
   answerApi(api, { bucket, queues, origins });
   createDeadLetters({ bucket, queues });
   const gpu = createGpu(stage, createNetwork());
-  const workers = createWorkers({ bucket, queues, gpu, image: createImage() });
+  const workers = createWorkers(stage, { bucket, queues, gpu, image: createImage() });
   createScaling(stage, { queues, gpu, workers });
   createAlarms(stage, { api, queues, gpu });
   createDashboard({ api, queues, gpu, workers });

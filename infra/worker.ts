@@ -2,6 +2,7 @@ import type { Bucket } from './bucket.ts';
 import { type Gpu, modelsFolder } from './gpu.ts';
 import type { Image } from './image.ts';
 import type { Queues } from './queues.ts';
+import type { Stage } from './stage.ts';
 
 interface Needs {
   bucket: Bucket;
@@ -11,15 +12,15 @@ interface Needs {
 }
 
 /** The worker program as two services, one for each queue, that differ in nothing else. Both begin at zero tasks. */
-export function createWorkers(needs: Needs) {
+export function createWorkers({ pictureDays }: Stage, needs: Needs) {
   const logs = new aws.cloudwatch.LogGroup('WorkerLogs', {
     name: `/${$app.name}/${$app.stage}/worker`,
     retentionInDays: 30,
   });
   const roles = createRoles(needs);
   return {
-    trainings: createWorker('trainings', { ...needs, logs, ...roles }),
-    images: createWorker('images', { ...needs, logs, ...roles }),
+    trainings: createWorker('trainings', { ...needs, pictureDays, logs, ...roles }),
+    images: createWorker('images', { ...needs, pictureDays, logs, ...roles }),
   };
 }
 export type Workers = ReturnType<typeof createWorkers>;
@@ -43,11 +44,12 @@ function createRoles({ bucket, queues, gpu }: Needs) {
         { actions: ['s3:GetObject'], resources: objects('tenants/*', 'models/*', 'outbox/*') },
         {
           actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
-          resources: objects('tenants/*/trainings/*', 'tenants/*/images/*', 'tenants/*/loras/*'),
+          resources: objects('tenants/*/trainings/*', 'tenants/*/images/*', 'tenants/*/loras/*', 'pictures/*', 'paces/*'),
         },
-        // Pictures are tagged, so that the bucket lets them expire.
-        { actions: ['s3:PutObjectTagging'], resources: objects('tenants/*/images/*') },
-        { actions: ['s3:DeleteObject'], resources: objects('tenants/*/trainings/*/checkpoint.safetensors', 'outbox/*') },
+        {
+          actions: ['s3:DeleteObject'],
+          resources: objects('tenants/*/trainings/*/checkpoint.safetensors', 'outbox/*', 'paces/*'),
+        },
         // Without it S3 answers 403, not 404, for an object that is not there.
         { actions: ['s3:ListBucket'], resources: [bucket.arn] },
         {
@@ -67,9 +69,12 @@ function createRoles({ bucket, queues, gpu }: Needs) {
   return { executionRole, taskRole };
 }
 
-type Parts = Needs & ReturnType<typeof createRoles> & { logs: aws.cloudwatch.LogGroup };
+type Parts = Needs & ReturnType<typeof createRoles> & Pick<Stage, 'pictureDays'> & { logs: aws.cloudwatch.LogGroup };
 
-function createWorker(queue: 'trainings' | 'images', { bucket, queues, gpu, image, logs, executionRole, taskRole }: Parts) {
+function createWorker(
+  queue: 'trainings' | 'images',
+  { bucket, queues, gpu, image, pictureDays, logs, executionRole, taskRole }: Parts,
+) {
   const title = queue === 'trainings' ? 'Trainings' : 'Images';
   const name = `${$app.name}-${$app.stage}-${queue}`;
   const region = aws.getRegionOutput().region;
@@ -84,6 +89,7 @@ function createWorker(queue: 'trainings' | 'images', { bucket, queues, gpu, imag
     QUEUES: queue,
     MODELS_DIR: '/models',
     EXECUTION_PROVIDER: 'cuda',
+    PICTURE_DAYS: String(pictureDays),
   };
   const task = new aws.ecs.TaskDefinition(`${title}Task`, {
     family: name,

@@ -22,7 +22,9 @@ test.each([
   ['GET', '/nowhere', undefined, 404, 'not_found', null],
   ['GET', '/v1/nowhere', undefined, 404, 'not_found', null],
   ['PUT', '/v1/files', undefined, 405, 'method_not_allowed', null],
-  ['DELETE', '/v1/loras/style', undefined, 405, 'method_not_allowed', null],
+  ['PUT', '/v1/loras/style', undefined, 405, 'method_not_allowed', null],
+  ['PUT', '/v1/loras:inspect', undefined, 405, 'method_not_allowed', null],
+  ['GET', '/v1/loras:other', undefined, 404, 'not_found', null],
   ['GET', '/v1/files/nonsense', undefined, 404, 'not_found', 'id'],
   ['GET', `/v1/files/${newId('file')}`, undefined, 404, 'not_found', 'id'],
   ['GET', `/v1/files/${newId('image')}`, undefined, 404, 'not_found', 'id'],
@@ -34,6 +36,18 @@ test.each([
   ['POST', `/v1/images/${newId('image')}/cancel`, undefined, 404, 'not_found', 'id'],
   ['GET', '/v1/loras/none', undefined, 404, 'not_found', 'name'],
   ['GET', '/v1/loras/..%2f..%2fbeta', undefined, 404, 'not_found', 'name'],
+  ['GET', `/v1/loras/style@${newId('lora')}`, undefined, 404, 'not_found', 'name'],
+  ['GET', '/v1/loras/none/versions', undefined, 404, 'not_found', 'name'],
+  ['PATCH', '/v1/loras/none', {}, 404, 'not_found', 'name'],
+  ['PATCH', '/v1/loras/style', { latest: newId('lora') }, 422, 'unknown_version', 'latest'],
+  ['PATCH', '/v1/loras/style', { sha256 }, 422, 'invalid_request', 'sha256'],
+  ['PATCH', '/v1/loras/style', { cover: { file_id: newId('file') } }, 422, 'unknown_file', 'cover.file_id'],
+  ['PATCH', '/v1/loras/style', { cover: { image_id: newId('image') } }, 422, 'unknown_image', 'cover.image_id'],
+  ['DELETE', '/v1/loras/none', undefined, 404, 'not_found', 'name'],
+  ['POST', '/v1/loras/none/share', { tenant: 'beta' }, 404, 'not_found', 'name'],
+  ['POST', '/v1/loras/style/share', { tenant: 'Beta' }, 422, 'invalid_request', 'tenant'],
+  ['POST', '/v1/loras', { name: 'x', model: 'emoji', file_id: newId('file') }, 422, 'unknown_file', 'file_id'],
+  ['POST', '/v1/loras:inspect', { file_id: newId('file') }, 422, 'unknown_file', 'file_id'],
   ['POST', '/v1/files', '{"name":', 400, 'malformed_json', null],
   ['POST', '/v1/files', '', 400, 'malformed_json', null],
   ['POST', '/v1/images', '[]', 422, 'invalid_request', null],
@@ -42,6 +56,14 @@ test.each([
   ['POST', '/v1/files', { ...file, extra: 1 }, 422, 'invalid_request', 'extra'],
   ['POST', '/v1/files', { ...file, size_bytes: 0 }, 422, 'invalid_request', 'size_bytes'],
   ['POST', '/v1/files', { ...file, size_bytes: 20 * 1024 * 1024 + 1 }, 422, 'invalid_request', 'size_bytes'],
+  [
+    'POST',
+    '/v1/files',
+    { ...file, content_type: 'application/octet-stream', size_bytes: 2 ** 29 + 1 },
+    422,
+    'invalid_request',
+    'size_bytes',
+  ],
   ['POST', '/v1/files', { ...file, content_type: 'image/gif' }, 422, 'invalid_request', 'content_type'],
   ['POST', '/v1/files', { ...file, sha256: sha256.toUpperCase() }, 422, 'invalid_request', 'sha256'],
   ['POST', '/v1/trainings', training, 422, 'unknown_file', 'files.0.file_id'],
@@ -121,12 +143,16 @@ test('a body that is not declared as JSON is refused', async () => {
 test('405 says what is allowed', async () => {
   const { call } = await testApp();
   expect((await call('DELETE', '/v1/images')).headers.get('allow')).toBe('POST, GET');
-  expect((await call('POST', `/v1/images/${newId('image')}`)).headers.get('allow')).toBe('GET');
+  expect((await call('POST', `/v1/images/${newId('image')}`)).headers.get('allow')).toBe('PUT, GET');
 });
 
 const routes = [
   ['POST', '/v1/files'],
   ['GET', `/v1/files/${newId('file')}`],
+  ['GET', '/v1/files'],
+  ['DELETE', `/v1/files/${newId('file')}`],
+  ['POST', '/v1/images/generations'],
+  ['POST', '/generate'],
   ['POST', '/v1/trainings'],
   ['POST', '/v1/trainings:check'],
   ['GET', `/v1/trainings/${newId('training')}/events`],
@@ -136,9 +162,17 @@ const routes = [
   ['POST', '/v1/images'],
   ['GET', '/v1/images'],
   ['GET', `/v1/images/${newId('image')}`],
+  ['PUT', `/v1/images/${newId('image')}`],
   ['POST', `/v1/images/${newId('image')}/cancel`],
   ['GET', '/v1/loras'],
   ['GET', '/v1/loras/style'],
+  ['POST', '/v1/loras'],
+  ['POST', '/v1/loras:inspect'],
+  ['GET', '/v1/loras/style/versions'],
+  ['PATCH', '/v1/loras/style'],
+  ['DELETE', '/v1/loras/style'],
+  ['POST', '/v1/loras/style/share'],
+  ['POST', '/v1/loras/style/unshare'],
   ['GET', '/v1/models'],
 ] as const;
 
@@ -165,7 +199,9 @@ test.each(routes)('%s %s wants a key', async (method, path) => {
 
 test('every route that the API describes wants a key, but for two', async () => {
   const { app } = await testApp();
-  const open = app.routes.filter(({ method }) => method !== 'ALL').filter(({ path }) => !path.startsWith('/v1/'));
+  const open = app.routes
+    .filter(({ method }) => method !== 'ALL')
+    .filter(({ path }) => !path.startsWith('/v1/') && path !== '/generate');
   expect(open.map(({ path }) => path).sort()).toEqual(['/healthz', '/openapi.json']);
   const described = new Set(
     app.openAPIRegistry.definitions.flatMap((d) => (d.type === 'route' ? [`${d.route.method} ${d.route.path}`] : [])),
@@ -251,9 +287,10 @@ test('web pages of the configured origins may call, others may not', async () =>
 test('models and LoRAs are listed; a LoRA comes with a URL of its weights', async () => {
   const { call, bucket } = await testApp();
   expect(await (await call('GET', '/v1/models')).json()).toMatchObject({ object: 'list', data: [{ name: 'emoji' }], next: null });
-  expect(await (await call('GET', '/v1/loras')).json()).toEqual({ object: 'list', data: [lora], next: null });
+  const shown = { ...lora, cover: null, cover_url: null, shared_with: [] };
+  expect(await (await call('GET', '/v1/loras')).json()).toEqual({ object: 'list', data: [shown], next: null });
   const { url, ...record } = z.looseObject({ url: z.url() }).parse(await (await call('GET', '/v1/loras/style')).json());
-  expect(record).toEqual(lora);
+  expect(record).toEqual(shown);
   expect(new Uint8Array(await (await bucket.fetch(url)).arrayBuffer())).toEqual(new Uint8Array([1, 2, 3]));
 });
 

@@ -4,10 +4,13 @@ import { requestId } from 'hono/request-id';
 import { authenticate } from './authenticate.ts';
 import { ApiError, answerError } from './error.ts';
 import { files } from './files.ts';
+import { generate } from './generate.ts';
 import { health } from './health.ts';
 import { images } from './images.ts';
+import { loraImports } from './lora-imports.ts';
 import { loras } from './loras.ts';
 import { models } from './models.ts';
+import { openaiImages } from './openai-images.ts';
 import { newRouter } from './router.ts';
 import type { Services } from './services.ts';
 import { trainingCheck } from './training-check.ts';
@@ -24,26 +27,26 @@ export function createApp(services: Services) {
     cors({
       origin: [...services.origins],
       allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer', 'X-Request-Id'],
-      exposeHeaders: ['Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id'],
+      exposeHeaders: ['Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id', 'X-Should-Retry'],
       maxAge: 600,
     }),
   );
-  app.use('/v1/*', authenticate(services));
-  app.use(
-    '/v1/*',
-    bodyLimit({
-      maxSize: maxBodyBytes,
-      onError: () => {
-        throw new ApiError(413, 'too_large', `the body is too large; want at most ${maxBodyBytes} bytes`);
-      },
-    }),
-  );
+  const limit = bodyLimit({
+    maxSize: maxBodyBytes,
+    onError: () => {
+      throw new ApiError(413, 'too_large', `the body is too large; want at most ${maxBodyBytes} bytes`);
+    },
+  });
+  for (const path of ['/v1/*', '/generate']) app.use(path, authenticate(services), limit);
 
   app.route('/', health());
   app.route('/v1/files', files(services));
   app.route('/v1/trainings', trainings(services));
   app.route('/', trainingCheck(services));
+  app.route('/', openaiImages(services));
+  app.route('/', generate(services));
   app.route('/v1/images', images(services));
+  app.route('/', loraImports(services));
   app.route('/v1/loras', loras(services));
   app.route('/v1/models', models(services));
 

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 
-const jobs = join(import.meta.dirname, '../../packages/jobs/src');
-const moderation = join(import.meta.dirname, '../../packages/moderation/src/index.ts');
+const packages = join(import.meta.dirname, '../../packages');
 
 /** All specifiers that a file of ours imports at run time, here and through our other files. */
 function reachable(file: string, found = new Set<string>(), seen = new Set<string>()): Set<string> {
@@ -12,10 +11,10 @@ function reachable(file: string, found = new Set<string>(), seen = new Set<strin
   const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export)\s+(?!type\b)[^'";]*?from\s*'([^']+)'/gm);
   for (const [, specifier = ''] of imports) {
     if (specifier.startsWith('.')) reachable(join(dirname(file), specifier), found, seen);
-    else if (specifier === '@loraloom/moderation') reachable(moderation, found, seen);
-    else if (specifier === '@loraloom/jobs') reachable(join(jobs, 'index.ts'), found, seen);
-    else if (specifier.startsWith('@loraloom/jobs/')) reachable(join(jobs, `${specifier.slice(15)}.ts`), found, seen);
-    else found.add(specifier);
+    else if (specifier.startsWith('@loraloom/')) {
+      const [, name = '', path = 'index'] = /^@loraloom\/([^/]+)(?:\/(.+))?$/.exec(specifier) ?? [];
+      reachable(join(packages, name, 'src', `${path}.ts`), found, seen);
+    } else found.add(specifier);
   }
   return found;
 }

@@ -12,6 +12,9 @@ export const errorSchema = z
     error: z.object({
       code: z.string().meta({ description: 'Stable, for programs', example: 'invalid_request' }),
       message: z.string().meta({ description: 'What was wrong and what was wanted', example: 'steps: want at most 20000' }),
+      type: z.enum(['invalid_request_error', 'authentication_error', 'rate_limit_error', 'server_error']).meta({
+        description: 'As OpenAI’s clients know it; the status says the same',
+      }),
       param: z.string().nullable().meta({ description: 'Path of the field at fault', example: 'steps' }),
       refusal: refusalSchema.optional().meta({ description: 'With code content_refused' }),
       request_id: z.string().meta({ description: 'Also in the X-Request-Id header; quote it when you ask for help' }),
@@ -44,6 +47,12 @@ export class ApiError extends Error {
   }
 }
 
+export function errorType(status: number): z.infer<typeof errorSchema>['error']['type'] {
+  if (status >= 500) return 'server_error';
+  if (status === 429) return 'rate_limit_error';
+  return status === 401 ? 'authentication_error' : 'invalid_request_error';
+}
+
 export function notFound(what: string, param: string): ApiError {
   return new ApiError(404, 'not_found', `no ${what}`, param);
 }
@@ -61,6 +70,11 @@ const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
   too_many_steps: 422,
   bad_settings: 422,
   preflight_failed: 422,
+  unknown_version: 422,
+  digest_gone: 422,
+  unknown_image: 422,
+  not_a_picture: 422,
+  too_many_shares: 422,
   id_taken: 409,
   already_finished: 409,
 };
@@ -94,12 +108,12 @@ function asApiError(error: unknown): ApiError | undefined {
 
 function answer(c: Context<Env>, { status, code, message, param, more }: ApiError): Response {
   if (status === 401) c.header('WWW-Authenticate', 'Bearer');
-  return c.json({ error: { code, message, param, request_id: c.var.requestId, ...more } }, status);
+  return c.json({ error: { code, message, type: errorType(status), param, request_id: c.var.requestId, ...more } }, status);
 }
 
 /** A failed validation as an error: the first issue's path, and what was wanted there. */
 export function invalidRequest(issues: z.core.$ZodIssue[]): ApiError {
-  const [issue] = issues;
+  const issue = issues[0] && meant(issues[0]);
   if (!issue) return new ApiError(422, 'invalid_request', 'the request is not as it should be');
   if (issue.code === 'unrecognized_keys') {
     const param = [...issue.path, issue.keys[0]].join('.');
@@ -107,4 +121,16 @@ export function invalidRequest(issues: z.core.$ZodIssue[]): ApiError {
   }
   const param = issue.path.join('.');
   return new ApiError(422, 'invalid_request', param === '' ? issue.message : `${param}: ${issue.message}`, param || null);
+}
+
+/**
+ * Where several shapes may be sent, what is wrong with the one that was meant: the one whose own keys fit best.
+ * @returns the first issue with that one
+ */
+function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const misfits = (issues: z.core.$ZodIssue[]) => issues.filter(({ path }) => path.length <= 1).length;
+  const [closest] = issue.errors.toSorted((a, b) => misfits(a) - misfits(b));
+  const [first] = closest ?? [];
+  return first ? meant({ ...first, path: [...issue.path, ...first.path] }) : issue;
 }

@@ -5,7 +5,11 @@ import type {
   Finding,
   ImageRequestInput,
   ImageView,
+  LoraChange,
+  LoraImport,
   LoraRecord,
+  LoraReport,
+  LoraVersion,
   LoraView,
   Model,
   TrainingCheck,
@@ -123,23 +127,50 @@ const trainingEvents: TrainingEvent[] = [
   { type: 'step', at: '2026-11-24T09:01:03.000Z', step: 1, loss: 0.2841, learning_rate: 0.001 },
 ];
 
-const lora: LoraRecord = {
+const loraVersion: LoraVersion = {
   name: 'my-style',
   object: 'lora',
   lora_id: 'lora_7yt09zhtzc1v6m2x9q4r8d0kea',
   model: 'emoji',
   rank: 8,
   alpha: 8,
-  trigger_word: null,
+  trigger_words: ['sks'],
+  license: 'CC-BY-4.0',
   training_id: training.id,
   size_bytes: 812_344,
   sha256,
   created_at: '2026-11-24T09:03:00.000Z',
 };
+const lora: LoraRecord = { ...loraVersion, cover: null, cover_url: null, shared_with: ['partner'] };
 const loraDownload: LoraView = {
   ...lora,
   url: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/loras/my-style/${lora.lora_id}.safetensors?${signed}`,
 };
+
+const loraFile: FileView = {
+  ...file,
+  id: 'file_7yt09zhx0d4n7q1w5t8r2m6kcv',
+  name: 'my-style.safetensors',
+  content_type: 'application/octet-stream',
+  size_bytes: 812_344,
+};
+const loraReport: LoraReport = {
+  object: 'lora.report',
+  file_id: loraFile.id,
+  size_bytes: loraFile.size_bytes,
+  sha256,
+  formats: ['kohya'],
+  base: 'sd1',
+  claimed_base: null,
+  ranks: [8],
+  alpha: 8,
+  trigger_words: ['sks'],
+  layers: { unet: { adapted: 192, of: 192 }, text: { adapted: 0, of: 72 }, further: { adapted: 0, of: 90 } },
+  unsupported: null,
+  problems: [],
+};
+const loraImport: LoraImport = { name: 'my-style', file_id: loraFile.id, model: 'emoji', license: 'CC-BY-4.0' };
+const loraChange: LoraChange = { license: 'CC-BY-4.0', cover: { file_id: file.id } };
 
 const model: Model = {
   name: 'emoji',
@@ -171,7 +202,7 @@ const settled = {
   guidance_scale: 4,
   sampler: 'ddim' as const,
   seed: 99,
-  loras: [{ name: 'my-style', weight: 0.8 }],
+  loras: [{ name: 'my-style', lora_id: loraVersion.lora_id, sha256, weight: 0.8 }],
 };
 const imageQueued: ImageView = {
   id: 'img_7yt09zhtwq5d3r8k1n6v0m9xcs',
@@ -186,6 +217,13 @@ const imageQueued: ImageView = {
   error: null,
   request: settled,
   output: null,
+  urls: {
+    self: '/v1/images/img_7yt09zhtwq5d3r8k1n6v0m9xcs',
+    cancel: '/v1/images/img_7yt09zhtwq5d3r8k1n6v0m9xcs/cancel',
+    poll: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/images/img_7yt09zhtwq5d3r8k1n6v0m9xcs/record.json?${signed}`,
+  },
+  queue_position: 3,
+  estimated_seconds: 6,
 };
 const image: ImageView = {
   ...imageQueued,
@@ -194,6 +232,8 @@ const image: ImageView = {
   finished_at: '2026-11-24T09:04:02.000Z',
   attempts: 1,
   progress: { step: 25, total_steps: 25, loss: null, seconds_left: 0 },
+  queue_position: null,
+  estimated_seconds: null,
   output: {
     images: [
       {
@@ -203,15 +243,17 @@ const image: ImageView = {
         height: 128,
         content_type: 'image/png',
         sha256,
-        url: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/images/${imageQueued.id}/0.png?${signed}`,
+        url: `https://s3.eu-central-1.amazonaws.com/loraloom/pictures/acme/${imageQueued.id}/0.png?${signed}`,
         receipt: {
           model: 'emoji',
           model_digest: sha256,
-          loras: [{ name: 'my-style', digest: sha256, weight: 0.8 }],
+          loras: [{ name: 'my-style', lora_id: loraVersion.lora_id, digest: sha256, weight: 0.8 }],
           seed: 99,
           sampler: 'ddim',
           steps: 25,
           guidance_scale: 4,
+          width: 128,
+          height: 128,
           prompt: settled.prompt,
           negative_prompt: '',
           engine_version: '0.1.0',
@@ -221,7 +263,28 @@ const image: ImageView = {
   },
 };
 
+const generation = { prompt: 'red apple, blue background', model: 'emoji+my-style:0.8', size: '256x256', n: 1 };
+const generated = {
+  created: 1_795_597_440,
+  data: [{ url: image.output?.images[0]?.url }],
+  id: image.id,
+};
+const generate = { prompt: 'red apple, blue background', lora_name: 'my-style', strength: 0.8, steps: 25 };
+const openaiFile = {
+  id: file.id,
+  object: 'file' as const,
+  bytes: file.size_bytes,
+  created_at: 1_795_597_200,
+  filename: file.name,
+  purpose: 'vision',
+  status: 'processed' as const,
+};
+
 export const examples = {
+  generation,
+  generated,
+  generate,
+  openaiFile,
   fileRequest,
   file,
   fileUpload,
@@ -230,8 +293,12 @@ export const examples = {
   trainingDetails,
   trainingEvents,
   trainingCheck,
+  loraVersion,
   lora,
   loraDownload,
+  loraImport,
+  loraChange,
+  loraReport,
   model,
   imageRequest,
   imageQueued,

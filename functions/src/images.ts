@@ -2,11 +2,8 @@ import { createRoute } from '@hono/zod-openapi';
 import {
   type Bucket,
   cancelJob,
-  createImage,
-  type ImageRecord,
-  type ImageView,
+  idTime,
   imageIdSchema,
-  imageRequestSchema,
   imageViewSchema,
   images as kind,
   listJobs,
@@ -14,25 +11,45 @@ import {
   readJob,
 } from '@loraloom/jobs';
 import { z } from 'zod';
-import { notFound } from './error.ts';
+import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
-import { imageTexts, refuseUnfit } from './moderate.ts';
+import { formatQuery, imageViews, refuseExpired } from './image-view.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
-import { submit, submitHeaders } from './submit.ts';
+import { submitHeaders } from './submit.ts';
+import { imageBodySchema, submitImage } from './submit-image.ts';
 
 const params = z.object({ id: imageIdSchema });
-const urlSeconds = 3600;
 
 const post = createRoute({
   method: 'post',
   path: '/',
   summary: 'Generate pictures',
-  request: { headers: submitHeaders, ...body(imageRequestSchema, examples.imageRequest) },
+  description:
+    'Or `{"receipt": …}`: a picture that was made before, from its record or its PNG file, with the very files that made it.',
+  request: { headers: submitHeaders, query: formatQuery, ...body(imageBodySchema, examples.imageRequest) },
   responses: {
     200: json('It has ended already: a repeated request, or one that was waited for', imageViewSchema, examples.image),
     202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
     ...errors(401, 409, 422),
+  },
+});
+
+const put = createRoute({
+  method: 'put',
+  path: '/{id}',
+  summary: 'Generate pictures, under an id of your own',
+  description: 'The same id and body are the same job, however often they are sent; with another body it is a 409.',
+  request: {
+    headers: submitHeaders.pick({ prefer: true }),
+    params,
+    query: formatQuery,
+    ...body(imageBodySchema, examples.imageRequest),
+  },
+  responses: {
+    200: json('It has ended already', imageViewSchema, examples.image),
+    202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
+    ...errors(401, 404, 409, 422),
   },
 });
 
@@ -51,9 +68,9 @@ const get = createRoute({
   method: 'get',
   path: '/{id}',
   summary: 'A request for pictures, with a URL of each picture once it has succeeded',
-  description: 'The URLs are valid for an hour; ask again for fresh ones.',
-  request: { params },
-  responses: { 200: json('The request', imageViewSchema, examples.image), ...errors(401, 404) },
+  description: 'The URLs are valid for an hour; ask again for fresh ones. After `output.expires_at` it is a 410.',
+  request: { params, query: formatQuery },
+  responses: { 200: json('The request', imageViewSchema, examples.image), ...errors(401, 404, 410, 422) },
 });
 
 const cancel = createRoute({
@@ -67,41 +84,54 @@ const cancel = createRoute({
 /** Requests for pictures. */
 export function images(services: Services) {
   const { bucket } = services;
+  const viewOf = imageViews(services);
   return newRouter()
     .openapi(post, async (c) => {
-      refuseUnfit(services, imageTexts(c.req.valid('json')));
-      const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
-        createImage(to, tenant, c.req.valid('json'), id),
-      );
+      const { job, status } = await submitImage(c, services, c.req.valid('header'), c.req.valid('json'));
       setJobHeaders(c, `/v1/images/${job.id}`, 1);
-      return c.json(await viewOf(bucket, job), status);
+      return c.json(await viewOf(c.var.caller.tenant, job, c.req.valid('query').response_format), status);
+    })
+    .openapi(put, async (c) => {
+      const { id } = c.req.valid('param');
+      await refuseOddId(bucket, c.var.caller.tenant, id);
+      const { job, status } = await submitImage(c, services, c.req.valid('header'), c.req.valid('json'), id);
+      setJobHeaders(c, `/v1/images/${job.id}`, 1);
+      return c.json(await viewOf(c.var.caller.tenant, job, c.req.valid('query').response_format), status);
     })
     .openapi(list, async (c) => {
-      const { jobs, next } = await listJobs(bucket, kind, c.var.caller.tenant, c.req.valid('query'));
-      const data = await Promise.all(jobs.map((job) => viewOf(bucket, job)));
+      const { tenant } = c.var.caller;
+      const { jobs, next } = await listJobs(bucket, kind, tenant, c.req.valid('query'));
+      const data = await Promise.all(jobs.map((job) => viewOf(tenant, job)));
       return c.json({ object: 'list' as const, data, next: next ?? null }, 200);
     })
     .openapi(get, async (c) => {
       const { id } = c.req.valid('param');
-      const image = await readJob(bucket, kind, c.var.caller.tenant, id);
+      const { tenant } = c.var.caller;
+      const image = await readJob(bucket, kind, tenant, id);
       if (!image) throw notFound(`image ${id}`, 'id');
-      return c.json(await viewOf(bucket, image), 200);
+      refuseExpired(image);
+      return c.json(await viewOf(tenant, image, c.req.valid('query').response_format), 200);
     })
     .openapi(cancel, async (c) => {
       const { id } = c.req.valid('param');
-      const image = await cancelJob(bucket, kind, c.var.caller.tenant, id).catch((error) => {
+      const { tenant } = c.var.caller;
+      const image = await cancelJob(bucket, kind, tenant, id).catch((error) => {
         throw error instanceof NoSuchRecord ? notFound(`image ${id}`, 'id') : error;
       });
-      return c.json(await viewOf(bucket, image), 200);
+      return c.json(await viewOf(tenant, image), 200);
     });
 }
 
-/** The record with a presigned URL in place of each picture's key. */
-async function viewOf(bucket: Bucket, record: ImageRecord): Promise<ImageView> {
-  if (!record.output) return { ...record, output: null };
-  const pictures = record.output.images.map(async ({ key, ...picture }) => {
-    const url = await bucket.presignGet(key, { expiresSeconds: urlSeconds });
-    return { ...picture, url };
-  });
-  return { ...record, output: { ...record.output, images: await Promise.all(pictures) } };
+const day = 24 * 60 * 60 * 1000;
+
+/**
+ * An id that a caller made tells when: lists are sorted by it, and a job whose message was lost is looked for by it.
+ * @throws ApiError 422 `odd_id` if it is of another time and no job has it
+ */
+async function refuseOddId(bucket: Bucket, tenant: string, id: string): Promise<void> {
+  const age = Date.now() - idTime(id);
+  if (age < 7 * day && age > -5 * 60 * 1000) return;
+  if (await readJob(bucket, kind, tenant, id)) return;
+  const made = new Date(idTime(id)).toISOString();
+  throw new ApiError(422, 'odd_id', `${id} says that it was made at ${made}; want one made within the last seven days`, 'id');
 }

@@ -6,6 +6,11 @@ import { testApp } from './test-app.ts';
 // Trainings and images share their life, so they share these tests: a row for each.
 const kinds = ['trainings', 'images'] as const;
 
+/** Of a view, what the record says; the rest is of the moment. */
+function lasting({ urls: _, queue_position: __, estimated_seconds: ___, ...record }: Record<string, unknown>) {
+  return record;
+}
+
 async function setUp() {
   const app = await testApp();
   async function create(kind: (typeof kinds)[number], key = app.alpha) {
@@ -26,7 +31,7 @@ test.each(kinds)('POST /v1/%s: 202, the record, where and when to look, and one 
   expect(job).toMatchObject({ status: 'queued', cancel_requested: false, attempts: 0, error: null, output: null });
   expect(answer.headers.get('location')).toBe(`/v1/${kind}/${job.id}`);
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
-  expect(await (await call('GET', `/v1/${kind}/${job.id}`)).json()).toEqual(job);
+  expect(lasting(await (await call('GET', `/v1/${kind}/${job.id}`)).json())).toEqual(lasting(job));
   const [message] = await queues[kind].receive({ maxMessages: 10 });
   expect(JSON.parse(message?.body ?? '')).toEqual({ kind: job.object, tenant: 'alpha', id: job.id });
   expect(queues.trainings.size() + queues.images.size()).toBe(1);
@@ -56,8 +61,8 @@ test.each(kinds)('POST /v1/%s/{id}/cancel: a queued job ends at once, two cancel
   const bodies = await Promise.all(answers.map((answer) => answer.json()));
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
   expect(bodies[0]).toMatchObject({ id, status: 'canceled', cancel_requested: true });
-  expect(bodies[1]).toEqual(bodies[0]);
-  expect(bodies[2]).toEqual(bodies[0]);
+  expect(lasting(bodies[1])).toEqual(lasting(bodies[0]));
+  expect(lasting(bodies[2])).toEqual(lasting(bodies[0]));
 });
 
 test('a running job is asked to stop; one that has ended cannot be canceled', async () => {
@@ -130,7 +135,7 @@ test.each(kinds)('POST /v1/%s with an Idempotency-Key: one job, however often an
   const answers = await Promise.all(Array.from({ length: 8 }, () => post(request)));
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
   const [first, ...others] = await Promise.all(answers.map((answer) => answer.json()));
-  for (const other of others) expect(other).toEqual(first);
+  for (const other of others) expect(lasting(other)).toEqual(lasting(first));
   expect((await (await call('GET', `/v1/${kind}`)).json()).data.length).toBe(1);
 
   const changed = await post(kind === 'images' ? { ...request, prompt: 'green pear' } : { ...request, steps: 7 });
@@ -182,7 +187,7 @@ test('an image that has succeeded has a URL for each picture in place of its key
   const begun = await beginAttempt(bucket, images, 'alpha', id);
   const key = keys.picture('alpha', id, 0);
   await bucket.put(key, new Uint8Array([7, 8, 9]), { contentType: 'image/png' });
-  const { model, prompt, negative_prompt, seed, sampler, steps, guidance_scale } = begun.request;
+  const { model, prompt, negative_prompt, seed, sampler, steps, guidance_scale, width, height } = begun.request;
   const receipt = {
     model,
     prompt,
@@ -191,6 +196,8 @@ test('an image that has succeeded has a URL for each picture in place of its key
     sampler,
     steps,
     guidance_scale,
+    width,
+    height,
     model_digest: 'd',
     loras: [],
     engine_version: '1',
@@ -256,4 +263,126 @@ test('tenants do not see, list, use or cancel what is another’s', async () => 
   const prompt = { model: 'emoji', prompt: 'x', loras: [{ name: 'style' }] };
   expect((await call('POST', '/v1/images', prompt, beta)).status).toBe(422);
   expect(await (await call('GET', `/v1/images/${image}`)).json()).toMatchObject({ status: 'queued' });
+});
+
+test('PUT: an id of the caller’s own makes one job, and another body is a conflict', async () => {
+  const { call, queues, beta } = await setUp();
+  const id = newId('image');
+  const put = async (body: object, to = id, key?: string) => {
+    const answer = await call('PUT', `/v1/images/${to}`, body, key);
+    return { status: answer.status, location: answer.headers.get('location'), body: await answer.json() };
+  };
+  const request = { model: 'emoji', prompt: 'red apple' };
+  const [first, ...others] = await Promise.all(Array.from({ length: 6 }, () => put(request)));
+  expect(first).toMatchObject({ status: 202, location: `/v1/images/${id}`, body: { id, status: 'queued' } });
+  for (const other of others) expect(other.body.request).toEqual(first?.body.request);
+  expect((await (await call('GET', '/v1/images')).json()).data.length).toBe(1);
+  expect(await put({ ...request, prompt: 'green pear' })).toMatchObject({
+    status: 409,
+    body: { error: { code: 'id_taken', param: 'id' } },
+  });
+  // Another tenant's is another job.
+  expect((await put({ ...request, prompt: 'green pear' }, id, beta)).status).toBe(202);
+  for (const time of [Date.now() - 8 * 86_400_000, Date.now() + 3_600_000]) {
+    const odd = { status: 422, body: { error: { code: 'odd_id', param: 'id' } } };
+    expect(await put(request, newId('image', time))).toMatchObject(odd);
+  }
+  expect(await put(request, 'img_x')).toMatchObject({ status: 404 });
+  expect(queues.images.size()).toBeGreaterThanOrEqual(2);
+});
+
+/** Ends a job as a worker does, with pictures of these bytes. */
+async function succeed(bucket: Bucket, id: string, contents: Uint8Array[], more: { expires_at?: string } = {}) {
+  const begun = await beginAttempt(bucket, images, 'alpha', id);
+  const { n: _, ...asked } = begun.request;
+  const receipt = { ...asked, image: undefined, model_digest: 'd', engine_version: '1', loras: [] };
+  const pictures = contents.map((bytes, index) => {
+    const key = keys.picture('alpha', id, index);
+    const about = { index, seed: 1, width: 8, height: 8, content_type: 'image/png' as const, sha256: 'x', receipt, key };
+    return { about, stored: bucket.put(key, bytes, { contentType: 'image/png' }) };
+  });
+  await Promise.all(pictures.map(({ stored }) => stored));
+  const output = { images: pictures.map(({ about }) => about), ...more };
+  await updateAttempt(bucket, images, 'alpha', begun, (job) => ({ ...job, status: 'succeeded', output }));
+}
+
+test('pictures come as URLs, in base 64, or as data URIs; too large ones as URLs alone', async () => {
+  const { create, call, bucket } = await setUp();
+  const show = async (id: string, format: string) => (await call('GET', `/v1/images/${id}?response_format=${format}`)).json();
+  const { id } = await (await create('images')).json();
+  await succeed(bucket, id, [new Uint8Array([1, 2, 3]), new Uint8Array([255])]);
+  const shown = async (format: string, field: string) =>
+    (await show(id, format)).output.images.map((picture: Record<string, unknown>) => picture[field]);
+  expect(await shown('b64_json', 'b64_json')).toEqual(['AQID', '/w==']);
+  expect(await shown('data_uri', 'data_uri')).toEqual(['data:image/png;base64,AQID', 'data:image/png;base64,/w==']);
+  expect(await shown('url', 'b64_json')).toEqual([undefined, undefined]);
+  expect((await shown('b64_json', 'url')).every((url: string) => URL.canParse(url))).toBe(true);
+  expect((await call('GET', `/v1/images/${id}?response_format=png`)).status).toBe(422);
+  const answer = await call('POST', '/v1/images?response_format=b64_json', { model: 'emoji', prompt: 'x' });
+  expect(answer.status).toBe(202);
+
+  const large = (await (await create('images')).json()).id;
+  const bytes = new Uint8Array(3 * 2 ** 20).fill(7);
+  await succeed(bucket, large, [bytes, bytes]);
+  expect((await show(large, 'b64_json')).output.images.map(({ b64_json }: { b64_json: unknown }) => b64_json)).toEqual([
+    null,
+    null,
+  ]);
+  const alone = (await (await create('images')).json()).id;
+  await succeed(bucket, alone, [bytes]);
+  const { b64_json } = (await show(alone, 'b64_json')).output.images[0];
+  expect(Buffer.from(b64_json, 'base64').equals(bytes)).toBe(true);
+});
+
+test('pictures that were removed are told from those that never were', async () => {
+  const { create, call, bucket } = await setUp();
+  const [gone, there] = await Promise.all(
+    [create('images'), create('images')].map(async (made) => (await (await made).json()).id),
+  );
+  const tomorrow = new Date(Date.now() + 86_400_000).toISOString();
+  await succeed(bucket, gone, [new Uint8Array([1])], { expires_at: new Date(Date.now() - 1).toISOString() });
+  await succeed(bucket, there, [new Uint8Array([1])], { expires_at: tomorrow });
+  const answer = await call('GET', `/v1/images/${gone}`);
+  expect([answer.status, await answer.json()]).toMatchObject([410, { error: { code: 'expired', param: 'id' } }]);
+  expect(await (await call('GET', `/v1/images/${there}`)).json()).toMatchObject({ output: { expires_at: tomorrow } });
+  const { data } = await (await call('GET', '/v1/images')).json();
+  expect(Object.fromEntries(data.map((job: { id: string; output: unknown }) => [job.id, job.output === null]))).toEqual({
+    [gone]: true,
+    [there]: false,
+  });
+});
+
+test('a queued job says how many wait and how long it may take, and can be watched without the API', async () => {
+  const { create, call, bucket } = await setUp();
+  for (let i = 0; i < 3; i++) await create('images');
+  const { id, urls } = await (await create('images')).json();
+  // Counted once in five seconds: another app's first look.
+  const { services, alpha } = await testApp();
+  await bucket.put(
+    keys.pace('images', 'one'),
+    Buffer.from(JSON.stringify({ jobs_per_second: 0.5, measured_at: new Date().toISOString() })),
+  );
+  await bucket.put(
+    keys.pace('images', 'two'),
+    Buffer.from(JSON.stringify({ jobs_per_second: 1.5, measured_at: new Date().toISOString() })),
+  );
+  const old = new Date(Date.now() - 600_000).toISOString();
+  await bucket.put(keys.pace('images', 'gone'), Buffer.from(JSON.stringify({ jobs_per_second: 9, measured_at: old })));
+  const queues = { ...services.queues, images: { ...services.queues.images, waiting: async () => 7 } };
+  const other = createApp({ ...services, bucket, queues, keys: { find: async () => ({ tenant: 'alpha', key_id: 'k' }) } });
+  const look = async () => (await other.request(`/v1/images/${id}`, { headers: { authorization: `Bearer ${alpha}` } })).json();
+  // Seven and this one, at two a second.
+  expect(await look()).toMatchObject({ queue_position: 7, estimated_seconds: 4 });
+
+  const poll = async () => (await bucket.fetch(urls.poll)).json();
+  expect(await poll()).toMatchObject({ id, status: 'queued' });
+  const begun = await beginAttempt(bucket, images, 'alpha', id);
+  await updateAttempt(bucket, images, 'alpha', begun, (job) => ({
+    ...job,
+    progress: { ...job.progress, step: 5, seconds_left: 2 },
+  }));
+  expect(await poll()).toMatchObject({ status: 'running', progress: { step: 5 } });
+  expect(await look()).toMatchObject({ queue_position: null, estimated_seconds: 2 });
+  expect(await (await call('POST', `/v1/images/${id}/cancel`)).json()).toMatchObject({ urls: { self: `/v1/images/${id}` } });
+  expect(await poll()).toMatchObject({ cancel_requested: true });
 });

@@ -36,6 +36,15 @@ test.each([
   ],
   ['trainings:check', { model: 'emoji', name: 'style', files: [{ ...file, caption: 'hentai' }] }, 'files.0.caption', 'sexual'],
   ['trainings', { model: 'emoji', name: 'fuck-style', files: [file] }, 'name', 'sexual', 'file_name'],
+  ['images/generations', { model: 'emoji', prompt: 'a p0rn scene' }, 'prompt', 'sexual', 'prompt'],
+  ['../generate', { prompt: 'a beheaded man' }, 'prompt', 'violence', 'prompt'],
+  ['loras', { name: 'fuck-style', model: 'emoji', file_id: file.file_id }, 'name', 'sexual', 'file_name'],
+  [
+    'loras',
+    { name: 'ink', model: 'emoji', file_id: file.file_id, trigger_words: ['ink', 'hentai'] },
+    'trigger_words.1',
+    'sexual',
+  ],
   ['files', { ...picture, name: 'nude_woman.png' }, 'name', 'sexual', 'file_name'],
   ['files', { ...picture, name: 'selbstmord.png' }, 'name', 'self_harm', 'file_name'],
 ])('POST /v1/%s %j: %s', async (route, body, param, category?: string, stage?: string) => {

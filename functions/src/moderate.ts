@@ -37,6 +37,14 @@ export function trainingTexts(request: {
 /** The name of a file or of a LoRA. */
 export const nameText = (param: string, text: string): Text => ({ param, text, stage: 'file_name' });
 
+/** What is said of a LoRA that is imported or described. */
+export function loraTexts({ name, trigger_words = [] }: { name?: string; trigger_words?: string[] | undefined }): Text[] {
+  return [
+    ...(name === undefined ? [] : [nameText('name', name)]),
+    ...trigger_words.map((text, i) => ({ param: `trigger_words.${i}`, text, stage: 'caption' as const })),
+  ];
+}
+
 /** The first of one request's texts that is unfit, if any is: for whoever answers many requests at once. */
 export const findUnfit = ({ moderator = usual }: Pick<Services, 'moderator'>, texts: readonly Text[]): Finding | undefined =>
   moderator.find(texts);

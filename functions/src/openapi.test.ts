@@ -4,7 +4,11 @@ import {
   fileViewSchema,
   imageRequestSchema,
   imageViewSchema,
+  loraChangeSchema,
+  loraImportSchema,
   loraRecordSchema,
+  loraReportSchema,
+  loraVersionSchema,
   loraViewSchema,
   modelSchema,
   trainingCheckSchema,
@@ -16,6 +20,9 @@ import {
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { examples } from './examples.ts';
+import { openaiFileSchema } from './file-upload.ts';
+import { generateSchema } from './generate.ts';
+import { generatedSchema, generationSchema } from './openai-images.ts';
 import { testApp } from './test-app.ts';
 
 const content = z.object({ 'application/json': z.object({ schema: z.looseObject({}), example: z.unknown() }) });
@@ -89,12 +96,20 @@ test.each([
   ['trainingDetails', trainingViewSchema],
   ['trainingEvents', z.array(trainingEventSchema)],
   ['trainingCheck', trainingCheckSchema],
+  ['loraVersion', loraVersionSchema],
   ['lora', loraRecordSchema],
+  ['loraImport', loraImportSchema],
+  ['loraChange', loraChangeSchema],
+  ['loraReport', loraReportSchema],
   ['loraDownload', loraViewSchema],
   ['model', modelSchema],
   ['imageRequest', imageRequestSchema],
   ['imageQueued', imageViewSchema],
   ['image', imageViewSchema],
+  ['generation', generationSchema],
+  ['generated', generatedSchema],
+  ['generate', generateSchema],
+  ['openaiFile', openaiFileSchema],
 ] as const)('example %s is what its schema says', (name, schema) => {
   expect(z.safeParse<z.ZodType>(schema, examples[name]).error).toBeUndefined();
 });

@@ -2,7 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { z } from 'zod';
 import type { Caller } from './api-key.ts';
-import { ApiError, errorSchema, invalidRequest } from './error.ts';
+import { ApiError, errorSchema, errorType, invalidRequest } from './error.ts';
 
 /** What the middleware in app.ts puts into a request's context. */
 export type Env = { Variables: { requestId: string; caller: Caller } };
@@ -50,7 +50,10 @@ export function body<T extends z.ZodType>(schema: T, example: z.input<T>) {
 const meanings = {
   401: ['unauthorized', 'No API key, or one that is not valid'],
   404: ['not_found', 'It does not exist, or is not yours'],
+  410: ['deleted', 'It was there, and is no more'],
   409: ['already_finished', 'Too late, or not the same as before'],
+  413: ['too_large', 'The body has too many bytes'],
+  504: ['not_yet', 'It takes longer than an answer may; the job goes on'],
   422: ['invalid_request', 'The request does not fit its schema, or names something that is not there'],
 } as const;
 
@@ -59,7 +62,9 @@ export function errors(...statuses: (keyof typeof meanings)[]) {
   return Object.fromEntries(
     statuses.map((status) => {
       const [code, description] = meanings[status];
-      const example = { error: { code, message: '…', param: null, request_id: '5c4c7f04-0c3c-4b0e-9a51-c8b1f0a6a4a7' } };
+      const example = {
+        error: { code, message: '…', type: errorType(status), param: null, request_id: '5c4c7f04-0c3c-4b0e-9a51-c8b1f0a6a4a7' },
+      };
       return [status, json(description, errorSchema, example)];
     }),
   );

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { type FileUpload, fileUploadSchema, keys, type LoraRecord, type Model, newId, putRecord } from '@loraloom/jobs';
+import {
+  type FileUpload,
+  fileUploadSchema,
+  keys,
+  type LoraVersion,
+  type Model,
+  newId,
+  publishLora,
+  putRecord,
+} from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
 import { memoryQueue } from '@loraloom/jobs/queue/memory';
 import { bucketKeys, hashApiKey, newApiKey } from './api-key.ts';
@@ -29,14 +38,15 @@ export const model: Model = {
   description: 'for tests',
 };
 
-export const lora: LoraRecord = {
+export const lora: LoraVersion = {
   name: 'style',
   object: 'lora',
   lora_id: newId('lora'),
   model: 'emoji',
   rank: 4,
   alpha: 4,
-  trigger_word: null,
+  trigger_words: [],
+  license: null,
   training_id: null,
   size_bytes: 3,
   sha256,
@@ -67,8 +77,8 @@ export async function testApp() {
   const alpha = await keyOf('alpha');
   const beta = await keyOf('beta');
   await putRecord(bucket, keys.model('emoji'), model);
-  await putRecord(bucket, keys.loraRecord('alpha', 'style'), lora);
   await bucket.put(keys.loraWeights('alpha', 'style', lora.lora_id), new Uint8Array([1, 2, 3]));
+  await publishLora(bucket, 'alpha', lora);
 
   /** Sends a request as a tenant (by key) or nobody. `body` is sent as JSON, a string as it is. */
   async function call(method: string, path: string, body?: object | string, key: string | null = alpha) {
@@ -95,5 +105,14 @@ export async function testApp() {
     return file.id;
   }
 
-  return { app, services, bucket, queues, logged, alpha, beta, call, announce, upload };
+  /** Uploads bytes as a file of this type. */
+  async function uploadBytes(bytes: Uint8Array<ArrayBuffer>, name: string, content_type: string, key = alpha): Promise<string> {
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    const request = { name, content_type, size_bytes: bytes.length, sha256: digest };
+    const file = fileUploadSchema.parse(await (await call('POST', '/v1/files', request, key)).json());
+    await bucket.fetch(file.upload.url, { method: 'PUT', headers: file.upload.headers, body: bytes });
+    return file.id;
+  }
+
+  return { app, services, bucket, queues, logged, alpha, beta, call, announce, upload, uploadBytes };
 }

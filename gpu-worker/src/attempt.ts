@@ -10,6 +10,8 @@ import {
   type JobStatus,
   NoSuchRecord,
   type Progress,
+  runDeadlineExceeded,
+  runMillisecondsLeft,
   updateAttempt,
 } from '@loraloom/jobs';
 import { Failure } from './failure.ts';
@@ -19,7 +21,7 @@ import type { Services } from './services.ts';
 export interface Attempt<Record extends JobRecord> {
   tenant: string;
   record: Record;
-  /** Aborts when the worker must stop, or the job was canceled. */
+  /** Aborts when the worker must stop, the job was canceled, or its time is over. */
   signal: AbortSignal;
   /** Writes how far the job has come, at most once a second, and looks whether it was canceled. */
   report(progress: Progress): Promise<void>;
@@ -29,6 +31,9 @@ export interface Attempt<Record extends JobRecord> {
 
 /** Thrown into a job that was canceled while it ran. */
 class Canceled extends Error {}
+
+/** Thrown into a job whose time is over. */
+class Late extends Error {}
 
 /**
  * Carries a received job through: begins an attempt, runs `work`, writes how it ended. Returning means that the message is done
@@ -48,7 +53,9 @@ export async function attempt<Record extends JobRecord>(
     throw error;
   });
   if (!begun || isFinal(begun.status)) return;
-  const canceled = new AbortController();
+  const halted = new AbortController();
+  const left = runMillisecondsLeft(begun);
+  const clock = left === undefined ? undefined : setTimeout(() => halted.abort(new Late()), left);
   let reported = 0;
   const update = (change: (job: Record) => Record) => updateAttempt(bucket, kind, tenant, begun, change);
   const end = (change: { status: JobStatus; error?: JobError }) =>
@@ -57,14 +64,14 @@ export async function attempt<Record extends JobRecord>(
     const done = await work({
       tenant,
       record: begun,
-      signal: AbortSignal.any([stop, canceled.signal]),
+      signal: AbortSignal.any([stop, halted.signal]),
       async report(progress) {
         // The engine computes on this thread: give heartbeats and the other queue their turn between two steps.
         await sleep(0);
         if (Date.now() - reported < 1000) return;
         reported = Date.now();
         const job = await update((current) => ({ ...current, progress }));
-        if (job.cancel_requested) canceled.abort(new Canceled());
+        if (job.cancel_requested) halted.abort(new Canceled());
       },
       async amend(change) {
         await update(change);
@@ -77,12 +84,16 @@ export async function attempt<Record extends JobRecord>(
     );
   } catch (error) {
     if (error instanceof AttemptLost) return;
-    if (canceled.signal.aborted && !stop.aborted) await endQuietly(end({ status: 'canceled' }));
-    else if (error instanceof Failure || error instanceof InputError) {
+    if (halted.signal.aborted && !stop.aborted) {
+      const late = halted.signal.reason instanceof Late;
+      await endQuietly(end(late ? { status: 'failed', error: runDeadlineExceeded(begun) } : { status: 'canceled' }));
+    } else if (error instanceof Failure || error instanceof InputError) {
       const { param, refusal } = error instanceof Failure ? error : { param: null, refusal: undefined };
       const { code, message } = error;
       await endQuietly(end({ status: 'failed', error: { code, message, param, ...(refusal ? { refusal } : {}) } }));
     } else throw error;
+  } finally {
+    clearTimeout(clock);
   }
 }
 

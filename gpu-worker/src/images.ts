@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { encodePng, type Picture, type PictureRequest, type StartImage, version, type WeightedLora } from '@loraloom/engine';
-import { type Bucket, type ImageRecord, type ImageRequest, images, keys, type Receipt } from '@loraloom/jobs';
+import { type Bucket, type ImageRecord, type ImageRequest, images, keys, modelDigest, type Receipt } from '@loraloom/jobs';
 import { type Attempt, attempt } from './attempt.ts';
 import type { Loras } from './loras.ts';
 import type { Models } from './models.ts';
 import { contentRefused } from './moderate.ts';
 import { readMask, readPicture } from './pictures.ts';
+import { withTexts } from './png.ts';
+import { receiptTexts } from './receipt.ts';
 import type { Services } from './services.ts';
 
 type Output = NonNullable<ImageRecord['output']>;
@@ -19,16 +21,19 @@ export function imageHandler(services: Services, models: Models, loras: Loras) {
 }
 
 async function makePictures(
-  { bucket, moderator }: Services,
+  { bucket, moderator, pictureDays }: Services,
   models: Models,
   loras: Loras,
   { tenant, record, signal, report }: Attempt<ImageRecord>,
 ) {
   const { request, id } = record;
-  const { batch, digest } = await models.open(request.model);
+  const { batch, model } = await models.open(request.model);
+  const model_digest = await modelDigest(model);
   const set: WeightedLora[] = [];
-  for (const [i, { name, weight, text_weight: textWeight = weight }] of request.loras.entries())
-    set.push({ lora: await loras.find(tenant, name, `loras.${i}.name`), weight, textWeight });
+  for (const [i, asked] of request.loras.entries()) {
+    const { weight, text_weight: textWeight = weight } = asked;
+    set.push({ lora: await loras.open(tenant, asked, `loras.${i}.name`), weight, textWeight });
+  }
   const start = await readStart(bucket, tenant, request);
   const { width, height, steps, guidance_scale: guidanceScale, sampler, prompt, negative_prompt: negativePrompt } = request;
   const seeds = Array.from({ length: request.n }, (_, i) => (request.seed + i) % 2 ** 32);
@@ -63,35 +68,36 @@ async function makePictures(
   };
 
   const write = async (index: number, seed: number, picture: Picture): Promise<Made> => {
-    const png = await encodePng(picture);
-    const key = keys.picture(tenant, id, index);
-    await bucket.put(key, png, { contentType: 'image/png', tags: { kind: 'picture' } });
-    return {
-      index,
-      key,
+    const receipt: Receipt = {
+      model: request.model,
+      model_digest,
+      loras: request.loras.map(({ sha256, ...asked }) => ({ ...asked, digest: sha256 })),
       seed,
-      width: picture.width,
-      height: picture.height,
-      content_type: 'image/png',
-      sha256: createHash('sha256').update(png).digest('hex'),
-      receipt: {
-        model: request.model,
-        model_digest: digest,
-        loras: request.loras.map((asked, i) => ({ ...asked, digest: set[i]?.lora.digest ?? '' })),
-        seed,
-        sampler,
-        steps,
-        guidance_scale: guidanceScale,
-        prompt,
-        negative_prompt: negativePrompt,
-        ...start?.receipt,
-        engine_version: version,
-      },
+      sampler,
+      steps,
+      guidance_scale: guidanceScale,
+      width,
+      height,
+      prompt,
+      negative_prompt: negativePrompt,
+      ...start?.receipt,
+      engine_version: version,
     };
+    const png = withTexts(await encodePng(picture), receiptTexts(receipt));
+    const key = keys.picture(tenant, id, index);
+    await bucket.put(keys.receipt(tenant, id, index), Buffer.from(JSON.stringify(receipt)), { contentType: 'application/json' });
+    await bucket.put(key, png, { contentType: 'image/png' });
+    const sha256 = createHash('sha256').update(png).digest('hex');
+    return { index, key, seed, width: picture.width, height: picture.height, content_type: 'image/png', sha256, receipt };
   };
 
   const output = outputOf(await together(seeds, signal, make));
-  return { output, progress: { step: total, total_steps: total, loss: null, seconds_left: 0 } };
+  // S3 removes objects in the night behind their last day: never before this.
+  const expires_at = pictureDays && new Date(Date.now() + pictureDays * 24 * 60 * 60 * 1000).toISOString();
+  return {
+    output: { ...output, ...(expires_at ? { expires_at } : {}) },
+    progress: { step: total, total_steps: total, loss: null, seconds_left: 0 },
+  };
 }
 
 /** What was made, and what was refused. @throws Failure `content_refused` if that is all of it */
@@ -115,12 +121,13 @@ async function readStart(
   if (image === undefined) return undefined;
   const picture = await readPicture(bucket, tenant, image, 'image', width, height);
   const sha256 = createHash('sha256').update(picture.data).digest('hex');
-  if (mask === undefined) return { wanted: { image: { picture, strength } }, receipt: { image: { sha256, strength } } };
+  const from = { file_id: image, sha256, strength };
+  if (mask === undefined) return { wanted: { image: { picture, strength } }, receipt: { image: from } };
   const shares = await readMask(bucket, tenant, mask, 'mask', width, height);
   const mask_sha256 = createHash('sha256').update(shares).digest('hex');
   return {
     wanted: { image: { picture, strength, mask: shares } },
-    receipt: { image: { sha256, strength, mask_sha256 } },
+    receipt: { image: { ...from, mask_file_id: mask, mask_sha256 } },
   };
 }
 

@@ -35,6 +35,8 @@ const Environment = z.object({
   SLOTS: z.coerce.number().int().min(1).max(64).default(8),
   TRAINING_PICTURE_THRESHOLD: threshold,
   OUTPUT_PICTURE_THRESHOLD: threshold,
+  /** Days after which the bucket removes pictures, if it does. */
+  PICTURE_DAYS: z.coerce.number().int().min(1).optional(),
   VISIBILITY_SECONDS: z.coerce.number().int().min(2).max(43_200).default(60),
 });
 
@@ -61,6 +63,7 @@ const services = {
     output_picture: environment.OUTPUT_PICTURE_THRESHOLD,
   }),
   visibilitySeconds: environment.VISIBILITY_SECONDS,
+  pictureDays: environment.PICTURE_DAYS,
   log,
 };
 log({ level: 'info', message: 'worker started', queues: environment.QUEUES });

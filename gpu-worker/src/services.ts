@@ -14,6 +14,8 @@ export interface Services {
   moderator?: PictureModerator;
   /** Seconds for which a received message is hidden; prolonged while its job runs. */
   visibilitySeconds: number;
+  /** Days after which the bucket removes pictures; without it, never. */
+  pictureDays?: number | undefined;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

@@ -11,6 +11,7 @@ import {
   createFile,
   createImage,
   createTraining,
+  deleteLora,
   type ImageRequestInput,
   imageRequestSchema,
   images,
@@ -18,8 +19,11 @@ import {
   keys,
   putRecord,
   readJob,
-  readLora,
+  readLoraName,
   readTrainingEvents,
+  reproduceImage,
+  reproductionSchema,
+  shareLora,
   type TrainingRequestInput,
   trainingRequestSchema,
   trainings,
@@ -116,8 +120,10 @@ const finished = {
     ),
 };
 
+const asked = { model: 'tiny', prompt: 'a cat', seed: 1 };
+
 const askImage = (request: Partial<ImageRequestInput> = {}) =>
-  createImage({ ...services, report }, tenant, imageRequestSchema.parse({ model: 'tiny', prompt: 'a cat', seed: 1, ...request }));
+  createImage({ ...services, report }, tenant, imageRequestSchema.parse({ ...asked, ...request }));
 
 async function upload(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -167,7 +173,7 @@ it('trains a LoRA that then changes pictures', async () => {
   startWorker();
   const job = await finished.training((await askTraining({ learning_rate: 0.05 })).id);
   expect(job).toMatchObject({ status: 'succeeded', error: null, progress: { step: 4, total_steps: 4, seconds_left: 0 } });
-  const lora = await readLora(services.bucket, tenant, 'stripes');
+  const lora = (await readLoraName(services.bucket, tenant, 'stripes'))?.latest;
   expect(lora).toMatchObject({ model: 'tiny', rank: 2, training_id: job.id, sha256: job.output?.lora.sha256 });
   // The checkpoint has served its purpose.
   expect(await services.bucket.head(keys.checkpoint(tenant, job.id))).toBeUndefined();
@@ -176,6 +182,43 @@ it('trains a LoRA that then changes pictures', async () => {
   expect(styled.output?.images[0]?.receipt.loras[0]).toMatchObject({ name: 'stripes', weight: 2 });
   expect(styled.output?.images[0]?.sha256).not.toBe(plain.output?.images[0]?.sha256);
 });
+
+it('paints with the version that was asked for, and refuses a file that is not the one registered', async () => {
+  startWorker();
+  await finished.training((await askTraining({ learning_rate: 0.05 })).id);
+  const pinned = await askImage({ loras: [{ name: 'stripes', weight: 2 }] });
+  await finished.training((await askTraining({ learning_rate: 0.05, seed: 4 })).id);
+  const [older, latest] = await Promise.all([finished.image(pinned.id), askImage({ loras: [{ name: 'stripes', weight: 2 }] })]);
+  expect(pinned.request.loras[0]?.lora_id).not.toBe(latest.request.loras[0]?.lora_id);
+  expect(older.output?.images[0]?.receipt.loras).toEqual([
+    { name: 'stripes', lora_id: pinned.request.loras[0]?.lora_id, digest: pinned.request.loras[0]?.sha256, weight: 2 },
+  ]);
+  expect((await finished.image(latest.id)).output?.images[0]?.sha256).not.toBe(older.output?.images[0]?.sha256);
+  // The older version by its name, as another tenant that it is shared with
+  await shareLora(services.bucket, tenant, 'stripes', 'guest', true);
+  const name = `${tenant}/stripes@${pinned.request.loras[0]?.lora_id}`;
+  const request = imageRequestSchema.parse({ ...asked, loras: [{ name, weight: 2 }] });
+  const { id } = await createImage({ ...services, report }, 'guest', request);
+  const shared = await until(async () => {
+    const job = await readJob(services.bucket, images, 'guest', id);
+    return job && isFinal(job.status) ? job : undefined;
+  });
+  // Only the receipts in them differ, by the owner's name.
+  expect(await pixels(shared.output?.images[0]?.key ?? '')).toEqual(await pixels(older.output?.images[0]?.key ?? ''));
+
+  const { lora_id = '' } = (await readLoraName(services.bucket, tenant, 'stripes'))?.latest ?? {};
+  const key = keys.loraWeights(tenant, 'stripes', lora_id);
+  const bytes = (await services.bucket.getBytes(key))?.bytes ?? new Uint8Array();
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  await services.bucket.put(key, bytes);
+  // A worker that has not read it yet
+  for (const worker of running.splice(0)) await worker.stop();
+  startWorker();
+  expect(await finished.image((await askImage({ loras: [{ name: 'stripes' }] })).id)).toMatchObject({
+    status: 'failed',
+    error: { code: 'lora_damaged', param: 'loras.0.name' },
+  });
+}, 60_000);
 
 it('trains with every option that a request has', async () => {
   startWorker();
@@ -208,7 +251,7 @@ it('trains with every option that a request has', async () => {
     ).id,
   );
   expect(job).toMatchObject({ status: 'succeeded', error: null });
-  const record = await readLora(services.bucket, tenant, 'thorough');
+  const record = (await readLoraName(services.bucket, tenant, 'thorough'))?.latest;
   const file = await services.bucket.getBytes(keys.loraWeights(tenant, 'thorough', record?.lora_id ?? ''));
   const { metadata, tensors } = decodeSafetensors(file?.bytes ?? new Uint8Array());
   expect(metadata).toMatchObject({
@@ -295,7 +338,7 @@ it('keeps checkpoints, tells which is best, paints samples, and tells what happe
   );
   const weightsOf = async (key: string) =>
     decodeSafetensors((await services.bucket.getBytes(key))?.bytes ?? new Uint8Array()).tensors;
-  const record = await readLora(services.bucket, tenant, 'on');
+  const record = (await readLoraName(services.bucket, tenant, 'on'))?.latest;
   expect(await weightsOf(keys.loraWeights(tenant, 'on', record?.lora_id ?? ''))).toEqual(
     await weightsOf(keys.checkpointLora(tenant, job.id, job.best_step ?? 0)),
   );
@@ -393,6 +436,28 @@ it('hands a training over when it is told to stop, and the next worker ends with
   expect(await weights('halved', halved.output?.lora.lora_id)).toBe(await weights('whole', whole.output?.lora.lora_id));
 }, 60_000);
 
+it('fails what comes too late or takes too long, says which, and goes on', async () => {
+  const late = await askImage({ start_deadline_seconds: 1 });
+  await sleep(1100);
+  startWorker();
+  const long = await askImage({ steps: 150, n: 4, run_deadline_seconds: 1 });
+  expect(await finished.image(late.id)).toMatchObject({
+    status: 'failed',
+    attempts: 0,
+    started_at: null,
+    error: { code: 'start_deadline_exceeded' },
+  });
+  expect(await finished.image(long.id)).toMatchObject({
+    status: 'failed',
+    output: null,
+    error: { code: 'run_deadline_exceeded' },
+  });
+  services.pictureDays = 30;
+  const next = await finished.image((await askImage()).id);
+  const kept = Date.parse(next.output?.expires_at ?? '') - Date.parse(next.finished_at ?? '');
+  expect(Math.abs(kept - 30 * 86_400_000)).toBeLessThan(60_000);
+});
+
 it('makes pictures from pictures, and keeps what a mask keeps', async () => {
   startWorker();
   const photo = await picture(3);
@@ -430,6 +495,47 @@ it('makes pictures from pictures, and keeps what a mask keeps', async () => {
   expect(failed).toMatchObject({ status: 'failed', error: { code: 'not_a_picture', param: 'image' } });
 });
 
+it('puts a receipt into the picture, with which it can be made again, to the bit', async () => {
+  startWorker();
+  await finished.training((await askTraining({ learning_rate: 0.05 })).id);
+  const photo = await upload(new Uint8Array(await picture(5)));
+  const first = await finished.image(
+    (
+      await askImage({
+        prompt: 'a cat „draußen“, 猫',
+        negative_prompt: 'dogs',
+        n: 2,
+        loras: [{ name: 'stripes', weight: 0.8, text_weight: 0.5 }],
+        image: photo,
+        steps: 6,
+        sampler: 'euler_a',
+        width: 72,
+      })
+    ).id,
+  );
+  const made = first.output?.images[1];
+  const bytes = (await services.bucket.getBytes(made?.key ?? ''))?.bytes ?? new Uint8Array();
+  const { parameters = '', loraloom = '' } = Object.fromEntries(textsOf(bytes));
+  const lora = made?.receipt.loras[0];
+  expect(parameters.split('\n')).toEqual([
+    'a cat „draußen“, 猫 <lora:stripes:0.5:0.8>',
+    'Negative prompt: dogs',
+    `Steps: 6, Sampler: Euler a, CFG scale: 2, Seed: 2, Size: 72x64, Model: tiny, Denoising strength: 0.6, Hashes: {"lora:stripes":"${lora?.digest.slice(0, 10)}"}, Version: loraloom ${made?.receipt.engine_version}`,
+  ]);
+  const receipt = JSON.parse(loraloom);
+  expect(receipt).toEqual(made?.receipt);
+  const beside = await services.bucket.getBytes(keys.receipt(tenant, first.id, 1));
+  expect(JSON.parse(new TextDecoder().decode(beside?.bytes))).toEqual(receipt);
+
+  // The name moves on, and is even deleted: the receipt means the version that it names.
+  await finished.training((await askTraining({ learning_rate: 0.05, seed: 4 })).id);
+  await deleteLora(services.bucket, tenant, 'stripes');
+  const again = await reproduceImage({ ...services, report }, tenant, reproductionSchema.parse({ receipt }));
+  const copy = (await finished.image(again.id)).output?.images;
+  expect(copy?.map(({ seed, sha256 }) => ({ seed, sha256 }))).toEqual([{ seed: 2, sha256: made?.sha256 }]);
+  expect(await pixels(copy?.[0]?.key ?? '')).toEqual(await pixels(made?.key ?? ''));
+}, 60_000);
+
 it('makes a burst of unlike requests together, each as if it were alone', async () => {
   const requests: Partial<ImageRequestInput>[] = [
     { prompt: 'a cat', seed: 1, steps: 40 },
@@ -466,4 +572,27 @@ it('makes a burst of unlike requests together, each as if it were alone', async 
 async function pixels(key: string): Promise<number[]> {
   const found = await services.bucket.getBytes(key);
   return found ? [...(await decodePicture(found.bytes)).data] : [];
+}
+
+/** The texts of a PNG file, every checksum of it looked at; the polynomial as PNG's annex D has it. */
+function textsOf(png: Uint8Array): [string, string][] {
+  const view = new DataView(png.buffer, png.byteOffset);
+  const texts: [string, string][] = [];
+  for (let at = 8; at < png.length; ) {
+    const length = view.getUint32(at);
+    const checked = png.subarray(at + 4, at + 8 + length);
+    let crc = 0xffffffff;
+    for (const byte of checked) {
+      crc ^= byte;
+      for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? 0xedb88320 ^ (crc >>> 1) : crc >>> 1;
+    }
+    expect(view.getUint32(at + 8 + length)).toBe((crc ^ 0xffffffff) >>> 0);
+    const type = String.fromCharCode(...checked.subarray(0, 4));
+    const data = checked.subarray(4);
+    const keyword = new TextDecoder().decode(data.subarray(0, data.indexOf(0)));
+    if (type === 'tEXt') texts.push([keyword, new TextDecoder('latin1').decode(data.subarray(keyword.length + 1))]);
+    if (type === 'iTXt') texts.push([keyword, new TextDecoder().decode(data.subarray(keyword.length + 5))]);
+    at += 12 + length;
+  }
+  return texts;
 }

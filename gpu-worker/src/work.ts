@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageSchema, type Queue, type Received, sweepOutbox } from '@loraloom/jobs';
+import { keys, messageSchema, type Queue, type Received, reportPace, sweepOutbox } from '@loraloom/jobs';
 import { imageHandler } from './images.ts';
 import { bucketLoras } from './loras.ts';
 import { bucketModels } from './models.ts';
+import { newPace } from './pace.ts';
 import type { Services } from './services.ts';
 import { trainingHandler } from './training.ts';
 
@@ -34,17 +36,30 @@ export async function work(services: Services, queues: readonly QueueName[], sto
 }
 
 async function consume(services: Services, name: QueueName, handler: Handler, atOnce: number, stop: AbortSignal): Promise<void> {
-  const { queues, visibilitySeconds, log } = services;
+  const { bucket, queues, visibilitySeconds, log } = services;
   const running = new Set<Promise<void>>();
+  const worker = randomUUID();
+  const pace = newPace();
+  const ended = () => {
+    const jobsPerSecond = pace.ended();
+    if (jobsPerSecond === undefined) return;
+    reportPace(bucket, name, worker, jobsPerSecond).catch((error) =>
+      log({ level: 'warn', message: 'pace not reported', queue: name, error: String(error) }),
+    );
+  };
   while (!stop.aborted) {
     if (running.size >= atOnce) await Promise.race(running);
     try {
       const maxMessages = Math.min(10, atOnce - running.size);
       for (const message of await queues[name].receive({ maxMessages, waitSeconds: 20, visibilitySeconds, signal: stop })) {
+        pace.begun();
         const job: Promise<void> = handle(services, queues[name], message, handler, stop)
           // The message comes back by itself after its visibility.
           .catch((error) => log({ level: 'error', message: 'message not put back', queue: name, error: String(error) }))
-          .finally(() => running.delete(job));
+          .finally(() => {
+            running.delete(job);
+            ended();
+          });
         running.add(job);
       }
     } catch (error) {
@@ -54,6 +69,8 @@ async function consume(services: Services, name: QueueName, handler: Handler, at
     }
   }
   await Promise.all(running);
+  // A worker that is gone is not counted; one that could not say so is forgotten by itself.
+  await bucket.delete(keys.pace(name, worker)).catch(() => undefined);
 }
 
 async function handle(

@@ -54,35 +54,44 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
 
   test('the API reads what it must, writes requests and uploads, removes outbox entries, and cannot touch a GPU', () => {
     const api = policyOf('ApiRoute');
-    expect(actionsOf(api)).toEqual(['s3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject', 'sqs:SendMessage']);
+    expect(actionsOf(api)).toEqual([
+      's3:DeleteObject',
+      's3:GetObject',
+      's3:ListBucket',
+      's3:PutObject',
+      'sqs:GetQueueAttributes',
+      'sqs:SendMessage',
+    ]);
     const reads = [keys.apiKey('h'), keys.model('m'), keys.loraRecord(t, 'l'), keys.loraWeights(t, 'l', id)];
-    mayDo(api, 's3:GetObject', [...reads, keys.picture(t, id, 0)]);
+    mayDo(api, 's3:GetObject', [...reads, keys.loraCover(t, 'l', id), keys.picture(t, id, 0), keys.pace('images', id)]);
     const writes = [
       keys.fileRecord(t, id),
       keys.fileContent(t, id),
+      keys.loraRecord(t, 'l'),
+      keys.loraVersion(t, 'l', id),
+      keys.loraWeights(t, 'l', id),
       keys.outboxEntry('trainings', t, id),
       keys.idempotency(t, 'images', 'a'.repeat(64)),
       ...(['trainings', 'images'] as const).flatMap((folder) => [keys.jobRequest(folder, t, id), keys.jobRecord(folder, t, id)]),
     ];
     mayDo(api, 's3:PutObject', writes);
-    const not = [keys.model('m'), keys.loraWeights(t, 'l', id), keys.picture(t, id, 0), keys.checkpoint(t, id)];
+    const not = [keys.model('m'), keys.picture(t, id, 0), keys.checkpoint(t, id)];
     mayDo(api, 's3:PutObject', not, false);
-    mayDo(api, 's3:DeleteObject', [keys.outboxEntry('images', t, id)]);
-    mayDo(api, 's3:DeleteObject', [...writes.filter((key) => !key.startsWith('outbox/')), ...not], false);
+    mayDo(api, 's3:DeleteObject', [keys.outboxEntry('images', t, id), keys.fileRecord(t, id), keys.fileContent(t, id)]);
+    mayDo(api, 's3:DeleteObject', [...writes.filter((key) => !/^outbox\/|\/files\//.test(key)), ...not], false);
     expect(allows(api, 's3:ListBucket', bucket())).toBe(true);
     expect(allows(api, 'sqs:SendMessage', queueArn('Trainings'))).toBe(true);
     expect(allows(api, 'sqs:SendMessage', queueArn('TrainingsDead'))).toBe(false);
   });
 
-  test('a worker does its jobs, tags pictures, and sees no API keys', () => {
+  test('a worker does its jobs, and sees no API keys', () => {
     const worker = policySchema.parse(one('RolePolicy', 'WorkerTaskPolicy').policy);
     const inputs = [keys.fileContent(t, id), keys.modelFile('m', 'unet/config.json'), keys.jobRequest('trainings', t, id)];
     mayDo(worker, 's3:GetObject', [...inputs, keys.checkpoint(t, id)]);
     const results = [keys.jobRecord('images', t, id), keys.picture(t, id, 3), keys.checkpoint(t, id), keys.loraRecord(t, 'l')];
     mayDo(worker, 's3:PutObject', [...results, keys.loraWeights(t, 'l', id)]);
     mayDo(worker, 's3:PutObject', [keys.fileContent(t, id), keys.model('m'), keys.apiKey('h')], false);
-    mayDo(worker, 's3:PutObjectTagging', [keys.picture(t, id, 3)]);
-    mayDo(worker, 's3:PutObjectTagging', [keys.fileContent(t, id), keys.loraWeights(t, 'l', id)], false);
+    mayDo(worker, 's3:PutObject', [keys.receipt(t, id, 3), keys.pace('images', id), keys.loraVersion(t, 'l', id)]);
     mayDo(worker, 's3:GetObject', [keys.apiKey('h'), keys.idempotency(t, 'images', 'a')], false);
     for (const action of ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:SendMessage']) {
       for (const name of ['Trainings', 'Images']) {

@@ -1,5 +1,5 @@
 import type { Bucket } from './bucket/port.ts';
-import { isFinal, type JobKind, type JobRecord } from './job.ts';
+import { deadlinesSchema, isFinal, type JobError, type JobKind, type JobRecord } from './job.ts';
 import { keys } from './keys.ts';
 import { updateRecord } from './record.ts';
 
@@ -13,7 +13,8 @@ export class AttemptLost extends Error {
 
 /**
  * Begins an attempt at a job that was received from the queue. The returned record says what to do: `running` = work,
- * as attempt number `attempts`; anything else is final (a cancel that was asked for is carried out here): nothing to do.
+ * as attempt number `attempts`; anything else is final (a cancel that was asked for, or a deadline that has passed, is carried
+ * out here): nothing to do.
  * @throws NoSuchRecord
  */
 export async function beginAttempt<Record extends JobRecord>(
@@ -26,6 +27,18 @@ export async function beginAttempt<Record extends JobRecord>(
     if (isFinal(job.status)) return undefined;
     const now = new Date().toISOString();
     if (job.cancel_requested) return { ...job, status: 'canceled', finished_at: now };
+    const { start_deadline_seconds: most } = deadlinesSchema.parse(job.request);
+    if (job.status === 'queued' && most !== undefined && Date.parse(now) > Date.parse(job.created_at) + 1000 * most) {
+      const message = `no worker was free within ${most} seconds`;
+      return {
+        ...job,
+        status: 'failed',
+        error: { code: 'start_deadline_exceeded', message, param: 'start_deadline_seconds' },
+        finished_at: now,
+      };
+    }
+    if ((runMillisecondsLeft(job) ?? 1) <= 0)
+      return { ...job, status: 'failed', error: runDeadlineExceeded(job), finished_at: now };
     return { ...job, status: 'running', started_at: job.started_at ?? now, attempts: job.attempts + 1 };
   });
 }
@@ -47,4 +60,21 @@ export async function updateAttempt<Record extends JobRecord>(
     if (job.attempts !== begun.attempts || isFinal(job.status)) throw new AttemptLost(begun.id, begun.attempts);
     return change(job);
   });
+}
+
+/** Milliseconds until a job that was begun must have ended; undefined if it may take as long as it takes. */
+export function runMillisecondsLeft({ request, started_at }: JobRecord): number | undefined {
+  const { run_deadline_seconds: most } = deadlinesSchema.parse(request);
+  if (most === undefined || started_at === null) return undefined;
+  return Date.parse(started_at) + 1000 * most - Date.now();
+}
+
+/** What a job fails with whose time is over. */
+export function runDeadlineExceeded({ request }: JobRecord): JobError {
+  const { run_deadline_seconds: most } = deadlinesSchema.parse(request);
+  return {
+    code: 'run_deadline_exceeded',
+    message: `it had not ended ${most} seconds after it was begun`,
+    param: 'run_deadline_seconds',
+  };
 }

@@ -1,12 +1,13 @@
 import type { z } from 'zod';
+import type { Bucket } from './bucket/port.ts';
 import { checkTraining } from './check-training.ts';
 import { idSeed, newId } from './ids.ts';
-import { type ImageRecord, type imageRequestSchema, images } from './image.ts';
-import { createJob, type JobServices } from './lifecycle.ts';
+import { type ImageRecord, type ImageRequest, type imageRequestSchema, images, type SettledLora } from './image.ts';
+import { createJob, type JobServices, repeatJob } from './lifecycle.ts';
 import { RequestError } from './request-error.ts';
 import { type TrainingRecord, trainings } from './training.ts';
 import type { ParsedTrainingRequest } from './training-request.ts';
-import { wantFiles, wantLora, wantModel } from './wanted.ts';
+import { wantLora, wantModel, wantPictures } from './wanted.ts';
 
 /** Creating a job also needs somewhere to report a queue that could not be reached; see createJob. */
 export type CreateServices = JobServices & { report: (error: unknown) => void };
@@ -34,28 +35,29 @@ export async function createTraining(
 
 /**
  * Accepts a request for pictures whose model and LoRAs exist and fit.
- * @throws RequestError `unknown_model`, `unknown_lora`, `lora_mismatch`, `image_wanted`, `unknown_file`, `file_not_uploaded`
+ * @throws RequestError `unknown_model`, `unknown_lora`, `lora_mismatch`, `image_wanted`, `unknown_file`, `file_not_uploaded`, `not_a_picture`
  */
 export async function createImage(
   services: CreateServices,
   tenant: string,
   request: z.output<typeof imageRequestSchema>,
-  id: string = newId('image'),
+  givenId?: string,
 ): Promise<ImageRecord> {
+  const repeated = givenId && (await repeatJob(services, images, { tenant, id: givenId, asked: request }, services.report));
+  if (repeated) return repeated;
+  const id = givenId ?? newId('image');
   const { image, mask, image_strength } = request;
   for (const [param, given] of Object.entries({ mask, image_strength })) {
     if (given !== undefined && image === undefined)
       throw new RequestError('image_wanted', `${param} says what to do with an image; want image as well`, param);
   }
   const files = Object.entries({ image, mask }).flatMap(([param, id]) => (id === undefined ? [] : [{ id, param }]));
-  const [model] = await Promise.all([
+  const [model, loras] = await Promise.all([
     wantModel(services.bucket, request.model),
-    wantFiles(services.bucket, tenant, files, async ({ size_bytes }, key) =>
-      (await services.bucket.head(key))?.size === size_bytes ? true : undefined,
-    ),
-    ...request.loras.map((lora, i) => wantLora(services.bucket, tenant, lora.name, request.model, `loras.${i}.name`)),
+    Promise.all(request.loras.map((lora, i) => settleLora(services.bucket, tenant, request.model, lora, `loras.${i}.name`))),
+    wantPictures(services.bucket, tenant, files),
   ]);
-  const settled = {
+  const settled: ImageRequest = {
     ...request,
     width: request.width ?? model.resolution,
     height: request.height ?? model.resolution,
@@ -63,7 +65,26 @@ export async function createImage(
     guidance_scale: request.guidance_scale ?? model.default_guidance_scale,
     sampler: request.sampler ?? model.default_sampler,
     seed: request.seed ?? idSeed(id),
+    loras,
     ...(image === undefined ? {} : { image_strength: image_strength ?? (mask === undefined ? 0.6 : 1) }),
   };
-  return createJob(services, images, { tenant, id, request: settled, totalSteps: settled.steps }, services.report);
+  return createJob(
+    services,
+    images,
+    { tenant, id, request: settled, asked: request, totalSteps: settled.steps },
+    services.report,
+  );
+}
+
+/** The version that a request's LoRA stands for now. */
+async function settleLora(
+  bucket: Bucket,
+  tenant: string,
+  model: string,
+  { name: reference, ...weights }: z.output<typeof imageRequestSchema>['loras'][number],
+  param: string,
+): Promise<SettledLora> {
+  const { version, owner } = await wantLora(bucket, tenant, reference, model, param);
+  const name = owner === tenant ? version.name : `${owner}/${version.name}`;
+  return { name, lora_id: version.lora_id, sha256: version.sha256, ...weights };
 }

@@ -2,28 +2,56 @@ import { z } from 'zod';
 import type { Bucket } from './bucket/port.ts';
 import { fileIdSchema, newId } from './ids.ts';
 import { keys } from './keys.ts';
-import { createRecord, readRecord } from './record.ts';
+import { createRecord, listFolders, readRecord } from './record.ts';
 
-export const maxFileBytes = 20 * 1024 * 1024;
 const uploadSeconds = 15 * 60;
 
+const pictureBytes = 20 * 2 ** 20;
+
+/** What may be uploaded, and how many bytes of it at most. */
+const mostBytes = {
+  'image/jpeg': pictureBytes,
+  'image/png': pictureBytes,
+  'image/webp': pictureBytes,
+  // A LoRA, as .safetensors
+  'application/octet-stream': 512 * 2 ** 20,
+} as const;
+
+const fileFields = z.strictObject({
+  name: z.string().min(1).max(255).meta({ example: 'apple.png' }),
+  content_type: z.enum(['image/jpeg', 'image/png', 'image/webp', 'application/octet-stream']).meta({
+    description: 'A picture, or a LoRA to import (.safetensors) as application/octet-stream',
+    example: 'image/png',
+  }),
+  size_bytes: z
+    .int()
+    .min(1)
+    .max(Math.max(...Object.values(mostBytes)))
+    .meta({ description: `Of a picture at most ${pictureBytes}`, example: 48213 }),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits')
+    .meta({ example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' }),
+});
+
 /** What is about to be uploaded; the bytes must be exactly these. */
-export const fileRequestSchema = z
-  .strictObject({
-    name: z.string().min(1).max(255).meta({ example: 'apple.png' }),
-    content_type: z.enum(['image/jpeg', 'image/png', 'image/webp']).meta({ example: 'image/png' }),
-    size_bytes: z.int().min(1).max(maxFileBytes).meta({ example: 48213 }),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits')
-      .meta({ example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' }),
+export const fileRequestSchema = fileFields
+  .superRefine(({ content_type, size_bytes }, context) => {
+    const most = mostBytes[content_type];
+    if (size_bytes > most)
+      context.addIssue({ code: 'custom', path: ['size_bytes'], message: `want at most ${most} of ${content_type}` });
   })
   .meta({ id: 'FileRequest' });
 export type FileRequest = z.infer<typeof fileRequestSchema>;
 
-export const fileRecordSchema = fileRequestSchema
+export const fileRecordSchema = fileFields
   .strip()
-  .extend({ id: fileIdSchema, object: z.literal('file'), created_at: z.iso.datetime() })
+  .extend({
+    id: fileIdSchema,
+    object: z.literal('file'),
+    created_at: z.iso.datetime(),
+    purpose: z.string().optional().meta({ description: 'What it was sent for, in the words of the sender' }),
+  })
   .meta({ id: 'FileRecord' });
 export type FileRecord = z.infer<typeof fileRecordSchema>;
 
@@ -64,6 +92,40 @@ export async function createFile(bucket: Bucket, tenant: string, request: FileRe
   });
   const expires_at = new Date(now + uploadSeconds * 1000).toISOString();
   return { ...record, uploaded: false, upload: { method: 'PUT', url, headers, expires_at } };
+}
+
+/** Writes a file whose bytes came with the request, which they fit. */
+export async function storeFile(
+  bucket: Bucket,
+  tenant: string,
+  request: FileRequest & { purpose: string },
+  bytes: Uint8Array,
+): Promise<FileRecord> {
+  const now = Date.now();
+  const record: FileRecord = { id: newId('file', now), object: 'file', ...request, created_at: new Date(now).toISOString() };
+  await bucket.put(keys.fileContent(tenant, record.id), bytes, { contentType: record.content_type });
+  await createRecord(bucket, keys.fileRecord(tenant, record.id), record);
+  return record;
+}
+
+/** A page of a tenant's files, newest first. `next` is the `after` of the next page. */
+export async function listFiles(
+  bucket: Bucket,
+  tenant: string,
+  page: { after?: string | undefined; limit: number },
+): Promise<{ files: FileView[]; next: string | undefined }> {
+  const { names, next } = await listFolders(bucket, keys.files(tenant), page);
+  const found = await Promise.all(names.map((id) => readFile(bucket, tenant, id)));
+  return { files: found.filter((file) => file !== undefined), next };
+}
+
+/** @returns false if there is no such file */
+export async function deleteFile(bucket: Bucket, tenant: string, id: string): Promise<boolean> {
+  if (!(await readFile(bucket, tenant, id))) return false;
+  // The record last: a deletion that was cut short can be repeated.
+  await bucket.delete(keys.fileContent(tenant, id));
+  await bucket.delete(keys.fileRecord(tenant, id));
+  return true;
 }
 
 /** A file's record, and whether its bytes have arrived. */

@@ -1,4 +1,4 @@
-export { AttemptLost, beginAttempt, updateAttempt } from './attempt.ts';
+export { AttemptLost, beginAttempt, runDeadlineExceeded, runMillisecondsLeft, updateAttempt } from './attempt.ts';
 export type { AwsAccess, AwsCredentials } from './aws.ts';
 export { AwsError } from './aws.ts';
 export type { Bucket, ByteRange, ByteStream, Listing, ObjectInfo, PresignPut, PutOptions, SizedStream } from './bucket/port.ts';
@@ -17,8 +17,10 @@ export * from './keys.ts';
 export { cancelJob, createJob, type JobServices, listJobs, readJob } from './lifecycle.ts';
 export { lookOf } from './look.ts';
 export * from './lora.ts';
+export * from './lora-changes.ts';
 export * from './model.ts';
 export { dispatch, type JobQueues, sweepOutbox } from './outbox.ts';
+export { readPace, reportPace } from './pace.ts';
 export { headBytes, type PictureHeader, readPictureHeader, tailBytes } from './picture-header.ts';
 export { type PictureFacts, preflight, type TrainingFacts } from './preflight.ts';
 export type { Queue, Receive, Received } from './queue/port.ts';
@@ -33,6 +35,8 @@ export {
   updateRecord,
 } from './record.ts';
 export * from './refusal.ts';
+export * from './registry.ts';
+export { reproduceImage } from './reproduce.ts';
 export { RequestError, type RequestErrorCode } from './request-error.ts';
 export { heldOut, settleTraining } from './settle-training.ts';
 export * from './training.ts';

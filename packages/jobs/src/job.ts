@@ -33,6 +33,17 @@ export type Progress = z.infer<typeof progressSchema>;
 
 const moment = z.iso.datetime();
 
+/** How long a request may wait and take; both in seconds, up to a day. */
+export const deadlineFields = {
+  start_deadline_seconds: z.int().min(1).max(86_400).optional().meta({
+    description: 'A job that no worker has begun after so long is not begun: it fails with start_deadline_exceeded',
+  }),
+  run_deadline_seconds: z.int().min(1).max(86_400).optional().meta({
+    description: 'A job that has not ended so long after it was begun is stopped: it fails with run_deadline_exceeded',
+  }),
+};
+export const deadlinesSchema = z.object(deadlineFields);
+
 /** What every job's record has in common; a kind adds id, object, request and output. */
 export const jobFields = {
   status: jobStatusSchema,

@@ -15,9 +15,11 @@ export type JobFolder = 'trainings' | 'images';
  * tenants/{tenant}/files/{file_id}/record.json, content
  * tenants/{tenant}/trainings/{id}/request.json, record.json, checkpoint.safetensors (all that a resumed training needs)
  * tenants/{tenant}/trainings/{id}/checkpoints/{step}.safetensors, samples/{step}-{index}.png, events/{attempt}-{part}.ndjson
- * tenants/{tenant}/images/{id}/request.json, record.json, {index}.png
- * tenants/{tenant}/loras/{name}/record.json, {lora_id}.safetensors
+ * tenants/{tenant}/images/{id}/request.json, record.json
+ * tenants/{tenant}/loras/{name}/record.json, {lora_id}.json, {lora_id}.safetensors, cover/
+ * pictures/{tenant}/{image_id}/{index}.png, {index}.json   apart, since they may expire
  * models/{name}/model.json and the diffusers folder beside it
+ * paces/{folder}/{worker}.json             how fast a worker is, see pace.ts
  * keys/{hash}.json                       whose API key it is, see functions
  * idempotency/{folder}/{tenant}/{hash}.json   the id that a caller's own key stands for, see idempotency.ts; expires
  * outbox/{folder}/{tenant}/{id}          a message that may not have been sent yet, see outbox.ts
@@ -39,17 +41,23 @@ export const keys = {
   events: (tenant: string, trainingId: string) => `tenants/${tenant}/trainings/${trainingId}/events/`,
   eventsPart: (tenant: string, trainingId: string, attempt: number, part: number) =>
     `tenants/${tenant}/trainings/${trainingId}/events/${padded(attempt)}-${padded(part)}.ndjson`,
-  picture: (tenant: string, imageId: string, index: number) => `tenants/${tenant}/images/${imageId}/${index}.png`,
+  picture: (tenant: string, imageId: string, index: number) => `pictures/${tenant}/${imageId}/${index}.png`,
+  receipt: (tenant: string, imageId: string, index: number) => `pictures/${tenant}/${imageId}/${index}.json`,
 
   loras: (tenant: string) => `tenants/${tenant}/loras/`,
   loraRecord: (tenant: string, name: string) => `tenants/${tenant}/loras/${name}/record.json`,
+  loraVersion: (tenant: string, name: string, loraId: string) => `tenants/${tenant}/loras/${name}/${loraId}.json`,
   loraWeights: (tenant: string, name: string, loraId: string) => `tenants/${tenant}/loras/${name}/${loraId}.safetensors`,
+  loraCover: (tenant: string, name: string, source: string) => `tenants/${tenant}/loras/${name}/cover/${source}`,
 
   models: () => 'models/',
   model: (name: string) => `models/${name}/model.json`,
   modelFile: (name: string, path: string) => `models/${name}/${path}`,
 
   everyApiKey: () => 'keys/',
+  paces: (folder: JobFolder) => `paces/${folder}/`,
+  pace: (folder: JobFolder, worker: string) => `paces/${folder}/${worker}.json`,
+
   apiKey: (hash: string) => `keys/${hash}.json`,
 
   idempotency: (tenant: string, folder: JobFolder, hash: string) => `idempotency/${folder}/${tenant}/${hash}.json`,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, expect, test, vi } from 'vitest';
-import { AttemptLost, beginAttempt, updateAttempt } from './attempt.ts';
+import { AttemptLost, beginAttempt, runMillisecondsLeft, updateAttempt } from './attempt.ts';
 import { memoryBucket } from './bucket/memory.ts';
 import { createImage, createTraining } from './create.ts';
 import { createFile } from './file.ts';
@@ -8,11 +8,12 @@ import { idSeed, newId } from './ids.ts';
 import { type ImageRequestInput, imageRequestSchema, images } from './image.ts';
 import { keys } from './keys.ts';
 import { cancelJob, createJob, listJobs, readJob } from './lifecycle.ts';
-import type { LoraRecord } from './lora.ts';
+import type { LoraVersion } from './lora.ts';
 import type { Model } from './model.ts';
 import { sweepOutbox } from './outbox.ts';
 import { memoryQueue } from './queue/memory.ts';
 import { NoSuchRecord, putRecord } from './record.ts';
+import { publishLora } from './registry.ts';
 import { trainings } from './training.ts';
 import { type TrainingRequestInput, trainingRequestSchema } from './training-request.ts';
 
@@ -29,14 +30,15 @@ const model: Model = {
   license: 'MIT',
   description: '',
 };
-const lora: LoraRecord = {
+const lora: LoraVersion = {
   name: 'style',
   object: 'lora',
   lora_id: newId('lora'),
   model: 'emoji',
   rank: 4,
   alpha: 4,
-  trigger_word: null,
+  trigger_words: [],
+  license: null,
   training_id: null,
   size_bytes: 1,
   sha256: '',
@@ -56,7 +58,7 @@ let services = fresh();
 beforeEach(async () => {
   services = fresh();
   await putRecord(services.bucket, keys.model('emoji'), model);
-  await putRecord(services.bucket, keys.loraRecord('t', 'style'), lora);
+  await publishLora(services.bucket, 't', lora);
 });
 
 const imageOf = (request: Partial<ImageRequestInput> = {}) =>
@@ -87,7 +89,7 @@ test('a job is request, record and message, and the model’s defaults are fille
     guidance_scale: 4,
     sampler: 'euler',
     seed: idSeed(job.id),
-    loras: [{ name: 'style', weight: 1 }],
+    loras: [{ name: 'style', lora_id: lora.lora_id, sha256: '', weight: 1 }],
   });
   expect(await readJob(bucket, images, 't', job.id)).toEqual(job);
   const [message] = await queues.images.receive();
@@ -277,7 +279,16 @@ test('lists newest first, page by page, only the tenant’s own, without what wa
   const { bucket } = services;
   const ids: string[] = [];
   for (let i = 0; i < 5; i++) {
-    const request = { ...imageOf(), width: 8, height: 8, steps: 1, guidance_scale: 1, sampler: 'ddim' as const, seed: 1 };
+    const request = {
+      ...imageOf(),
+      loras: [],
+      width: 8,
+      height: 8,
+      steps: 1,
+      guidance_scale: 1,
+      sampler: 'ddim' as const,
+      seed: 1,
+    };
     const id = newId('image', 1_700_000_000_000 + i);
     ids.unshift((await createJob(services, images, { tenant: 't', id, request, totalSteps: 1 }, services.report)).id);
   }
@@ -351,5 +362,39 @@ test('cancel against begin and cancel against cancel: fifty races, each with one
     const end = await readJob(bucket, images, 't', id);
     expect(a.cancel_requested && b.cancel_requested && end?.cancel_requested).toBe(true);
     expect([end?.status, begun.status]).toEqual(begun.status === 'running' ? ['running', 'running'] : ['canceled', 'canceled']);
+  }
+});
+
+test('a job that no worker began in time is not begun, and one that took too long is not begun again', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    const { bucket } = services;
+    const ask = async () =>
+      (await createImage(services, 't', imageOf({ start_deadline_seconds: 60, run_deadline_seconds: 100 }))).id;
+    const [late, canceled, timely] = [await ask(), await ask(), await ask()];
+    await cancelJob(bucket, images, 't', canceled);
+    vi.setSystemTime(Date.now() + 60_000);
+    const begun = await beginAttempt(bucket, images, 't', timely);
+    expect(begun).toMatchObject({ status: 'running' });
+    expect(runMillisecondsLeft(begun)).toBe(100_000);
+    vi.setSystemTime(Date.now() + 1);
+    expect(await beginAttempt(bucket, images, 't', late)).toMatchObject({
+      status: 'failed',
+      attempts: 0,
+      started_at: null,
+      error: { code: 'start_deadline_exceeded', param: 'start_deadline_seconds' },
+    });
+    expect(await beginAttempt(bucket, images, 't', canceled)).toMatchObject({ status: 'canceled' });
+    // Begun once, it may be taken over later than that, but not for ever.
+    vi.setSystemTime(Date.now() + 90_000);
+    expect(await beginAttempt(bucket, images, 't', timely)).toMatchObject({ status: 'running', attempts: 2 });
+    vi.setSystemTime(Date.now() + 10_000);
+    expect(await beginAttempt(bucket, images, 't', timely)).toMatchObject({
+      status: 'failed',
+      attempts: 2,
+      error: { code: 'run_deadline_exceeded', param: 'run_deadline_seconds' },
+    });
+  } finally {
+    vi.useRealTimers();
   }
 });

@@ -1,5 +1,5 @@
+import { z } from 'zod';
 import type { Bucket } from './bucket/port.ts';
-import { idTime } from './ids.ts';
 import { isFinal, type JobKind, type JobRecord } from './job.ts';
 import { keys } from './keys.ts';
 import { dispatch, type JobQueues } from './outbox.ts';
@@ -16,23 +16,22 @@ export interface JobServices {
  * whatever has a record gets into a queue (the sweep in outbox.ts sees to it if this process dies half-way).
  *
  * May be repeated with the same id and request, and then finishes what the first call left undone.
- * @param job its total steps, for the progress of a job that has not begun, and fields that only its kind has
+ * @param job.asked the request as the caller made it, by which a repetition is told from another request; default: `request`,
+ *   which has its defaults filled in, and these may be others by then
+ * @param job.totalSteps for the progress of a job that has not begun
+ * @param job.fields that only its kind has
  * @param report gets the error if the queue could not be reached. The job is accepted all the same: it will be swept.
  * @throws RequestError `id_taken` if the id belongs to another request
  */
 export async function createJob<Request extends object, Record extends JobRecord>(
   { bucket, queues }: JobServices,
   kind: JobKind<Request, Record>,
-  job: { tenant: string; id: string; request: Request; totalSteps: number; fields?: Partial<Record> },
+  job: { tenant: string; id: string; request: Request; asked?: object; totalSteps: number; fields?: Partial<Record> },
   report: (error: unknown) => void,
 ): Promise<Record> {
-  const { tenant, id, request } = job;
-  const requestKey = keys.jobRequest(kind.folder, tenant, id);
-  if (!(await createRecord(bucket, requestKey, request))) {
-    const first = await readRecord(bucket, requestKey, kind.request);
-    if (JSON.stringify(first?.record) !== JSON.stringify(kind.request.parse(request))) {
-      throw new RequestError('id_taken', `${id} was used for another request; want a new id, or the same request`, 'id');
-    }
+  const { tenant, id, request, asked = request } = job;
+  if (!(await createRecord(bucket, keys.jobRequest(kind.folder, tenant, id), asked))) {
+    await requireSame(bucket, kind, tenant, id, asked);
   }
   await bucket.put(keys.outboxEntry(kind.folder, tenant, id), new Uint8Array());
   const record = kind.record.parse({
@@ -40,7 +39,7 @@ export async function createJob<Request extends object, Record extends JobRecord
     object: kind.name,
     status: 'queued',
     cancel_requested: false,
-    created_at: new Date(idTime(id)).toISOString(),
+    created_at: new Date().toISOString(),
     started_at: null,
     finished_at: null,
     attempts: 0,
@@ -53,6 +52,30 @@ export async function createJob<Request extends object, Record extends JobRecord
   const created = await createRecord(bucket, keys.jobRecord(kind.folder, tenant, id), record);
   await dispatch(bucket, queues, { kind: kind.name, tenant, id }).catch(report);
   return created ? record : ((await readJob(bucket, kind, tenant, id)) ?? record);
+}
+
+/**
+ * The job that was accepted under this id before, its message sent once more. What it names may have gone since: whoever
+ * repeats a request gets the job all the same.
+ * @throws RequestError `id_taken` if it was asked for in other words
+ */
+export async function repeatJob<Record extends JobRecord>(
+  { bucket, queues }: JobServices,
+  kind: JobKind<object, Record>,
+  { tenant, id, asked }: { tenant: string; id: string; asked: object },
+  report: (error: unknown) => void,
+): Promise<Record | undefined> {
+  const first = await readJob(bucket, kind, tenant, id);
+  if (!first) return undefined;
+  await requireSame(bucket, kind, tenant, id, asked);
+  if (first.status === 'queued') await dispatch(bucket, queues, { kind: kind.name, tenant, id }).catch(report);
+  return first;
+}
+
+async function requireSame(bucket: Bucket, kind: JobKind<object, JobRecord>, tenant: string, id: string, asked: object) {
+  const first = await readRecord(bucket, keys.jobRequest(kind.folder, tenant, id), z.unknown());
+  if (JSON.stringify(first?.record) === JSON.stringify(asked)) return;
+  throw new RequestError('id_taken', `${id} was used for another request; want a new id, or the same request`, 'id');
 }
 
 export async function readJob<Record extends JobRecord>(

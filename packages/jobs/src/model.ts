@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Bucket } from './bucket/port.ts';
+import { sha256Hex } from './digest.ts';
 import { samplerSchema } from './image.ts';
 import { keys, nameSchema } from './keys.ts';
 import { listFolders, readRecord } from './record.ts';
@@ -24,6 +25,13 @@ export type Model = z.infer<typeof modelSchema>;
 
 export async function readModel(bucket: Bucket, name: string): Promise<Model | undefined> {
   return (await readRecord(bucket, keys.model(name), modelSchema))?.record;
+}
+
+/** What a base is, whatever its name: the SHA-256 of what `sha256sum` prints for its files, in the order of their paths. */
+export function modelDigest({ files }: Pick<Model, 'files'>): Promise<string> {
+  const lines = files.map(({ path, sha256 }) => ({ path, line: `${sha256}  ${path}\n` }));
+  const sorted = lines.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return sha256Hex(new TextEncoder().encode(sorted.map(({ line }) => line).join('')));
 }
 
 /** All base models, by name. */

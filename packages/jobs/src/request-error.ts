@@ -12,6 +12,11 @@ export type RequestErrorCode =
   | 'too_many_steps'
   | 'bad_settings'
   | 'preflight_failed'
+  | 'unknown_version'
+  | 'digest_gone'
+  | 'unknown_image'
+  | 'not_a_picture'
+  | 'too_many_shares'
   | 'id_taken'
   | 'already_finished';
 

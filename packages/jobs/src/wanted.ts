@@ -2,9 +2,9 @@ import type { Bucket } from './bucket/port.ts';
 import { type FileRecord, fileRecordSchema } from './file.ts';
 import { keys } from './keys.ts';
 import { readJob } from './lifecycle.ts';
-import { type LoraRecord, readLora } from './lora.ts';
 import { type Model, readModel } from './model.ts';
 import { readRecord } from './record.ts';
+import { type FoundLora, findLora } from './registry.ts';
 import { RequestError } from './request-error.ts';
 import { trainings } from './training.ts';
 import type { ParsedTrainingRequest } from './training-request.ts';
@@ -17,12 +17,19 @@ export async function wantModel(bucket: Bucket, name: string): Promise<Model> {
   return model;
 }
 
-export async function wantLora(bucket: Bucket, tenant: string, name: string, model: string, param: string): Promise<LoraRecord> {
-  const lora = await readLora(bucket, tenant, name);
-  if (!lora) throw new RequestError('unknown_lora', `no LoRA named ${name}; GET /v1/loras lists them`, param);
-  if (lora.model !== model) {
-    throw new RequestError('lora_mismatch', `LoRA ${name} was trained on ${lora.model}; want model ${lora.model}`, param);
-  }
+/** The version that a reference stands for now, and whose it is. */
+export async function wantLora(
+  bucket: Bucket,
+  tenant: string,
+  reference: string,
+  model: string,
+  param: string,
+): Promise<FoundLora> {
+  const lora = await findLora(bucket, tenant, reference);
+  if (!lora) throw new RequestError('unknown_lora', `no LoRA ${reference}; GET /v1/loras lists yours`, param);
+  const { model: base } = lora.version;
+  if (base !== model)
+    throw new RequestError('lora_mismatch', `LoRA ${reference} was made for ${base}; want model ${base}`, param);
   return lora;
 }
 
@@ -34,8 +41,8 @@ export async function wantStart(
 ): Promise<void> {
   if (!start) return;
   if ('lora' in start) {
-    const lora = await wantLora(bucket, tenant, start.lora, model, 'continue_from.lora');
-    wantRank(`LoRA ${start.lora}`, lora.rank, rank);
+    const { version } = await wantLora(bucket, tenant, start.lora, model, 'continue_from.lora');
+    wantRank(`LoRA ${start.lora}`, version.rank, rank);
     return;
   }
   const { training_id: id } = start;
@@ -57,7 +64,7 @@ function wantRank(of: string, had: number, rank: number) {
 const lookups = 32;
 
 /**
- * Files that are there with all of their bytes.
+ * Pictures that are there with all of their bytes.
  * @param look what else is wanted of a file, read while at it; undefined says that its bytes are not there
  * @returns by id
  */
@@ -76,6 +83,8 @@ export async function wantFiles<T>(
       const [id, param] = next;
       const stored = await readRecord(bucket, keys.fileRecord(tenant, id), fileRecordSchema);
       if (!stored) throw new RequestError('unknown_file', `no file ${id}`, param);
+      if (!stored.record.content_type.startsWith('image/'))
+        throw new RequestError('not_a_picture', `${id} is ${stored.record.content_type}; want a picture`, param);
       const seen = await look(stored.record, keys.fileContent(tenant, id));
       if (seen === undefined) {
         const message = `the ${stored.record.size_bytes} bytes of ${id} have not been uploaded; PUT them to its upload URL first`;
@@ -86,4 +95,14 @@ export async function wantFiles<T>(
   };
   await Promise.all(Array.from({ length: lookups }, worker));
   return found;
+}
+
+/** Pictures that are there, nothing more being wanted of them. */
+export async function wantPictures(bucket: Bucket, tenant: string, files: readonly { id: string; param: string }[]) {
+  await wantFiles(
+    bucket,
+    tenant,
+    files,
+    async ({ size_bytes }, key) => (await bucket.head(key))?.size === size_bytes || undefined,
+  );
 }

@@ -74,7 +74,7 @@ test('the client against the app: upload, train, follow, generate, list, cancel'
   const key = keys.picture('local', image.id, 0);
   await bucket.put(key, new Uint8Array([9]), { contentType: 'image/png' });
   const { n: _, image: __, width, height, ...asked } = attempt.request;
-  const receipt = { ...asked, model_digest: '', engine_version: '', loras: [] };
+  const receipt = { ...asked, width, height, model_digest: '', engine_version: '', loras: [] };
   const picture = { index: 0, seed: asked.seed, width, height, content_type: 'image/png', sha256: '', receipt, key } as const;
   await updateAttempt(bucket, images, 'local', attempt, (job) => ({
     ...job,

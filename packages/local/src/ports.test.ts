@@ -100,6 +100,15 @@ describe.each(buckets)('bucket: %s', (adapter, open) => {
     expect(await new Response(rest?.body).text()).toBe('789');
   });
 
+  test('a copy is an object of its own', async () => {
+    await bucket.put(key('from (1)'), bytesOf('hello'), { contentType: 'text/plain' });
+    expect(await bucket.copy(key('from (1)'), key('to'))).toBe(true);
+    await bucket.put(key('from (1)'), bytesOf('other'));
+    expect(await bucket.getBytes(key('to'))).toMatchObject({ bytes: bytesOf('hello'), contentType: 'text/plain' });
+    expect(await bucket.copy(key('nowhere'), key('to'))).toBe(false);
+    expect(await textAt('to')).toBe('hello');
+  });
+
   test('nothing new', async () => {
     const { etag } = await bucket.put(key('new'), bytesOf('1'));
     expect(await bucket.get(key('new'), { ifNoneMatch: etag })).toBeUndefined();
@@ -252,6 +261,15 @@ describe.concurrent.each(queues)('queue: %s', (_, open) => {
     expect(messages.map(({ receiveCount }) => receiveCount)).toEqual([1, 1]);
     for (const { receipt } of messages) await queue.delete(receipt);
     expect(await queue.receive({ maxMessages: 10, waitSeconds: 2 })).toEqual([]);
+  });
+
+  test('what nobody has taken yet is counted', async () => {
+    const { queue } = await open('waiting');
+    expect(await queue.waiting()).toBe(0);
+    for (let i = 0; i < 3; i++) await queue.send(`${i}`);
+    expect(await queue.waiting()).toBe(3);
+    await queue.receive({ visibilitySeconds: 30 });
+    expect(await queue.waiting()).toBe(2);
   });
 
   test('one at a time unless more are asked for', async ({ expect }) => {

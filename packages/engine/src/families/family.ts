@@ -1,4 +1,4 @@
-import { type Base, bases } from '../files/bases.ts';
+import { type Base, bases } from '@loraloom/lora-files';
 import type { UnetConfig } from '../models/unet.ts';
 
 /** What distinguishes a family of models, so that nothing outside this folder has to ask which one it is. */

@@ -1,4 +1,4 @@
-import { type Names, renamed } from '../files/blocks.ts';
+import { type Names, renamed } from '@loraloom/lora-files';
 import type { Tensor } from '../graph/tensor.ts';
 
 /**

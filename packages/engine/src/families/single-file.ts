@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
+import { type Names, renamed, unetBlocks } from '@loraloom/lora-files';
 import { fileWeights } from '../checkpoint.ts';
 import { InputError } from '../error.ts';
-import { type Names, renamed, unetBlocks } from '../files/blocks.ts';
 import { readHeader } from '../files/safetensors.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { ClipTextConfig } from '../models/clip.ts';

@@ -1,6 +1,7 @@
-/** How safetensors stores numbers: bytes per element, and conversions for the types that we compute with. */
+import type { DType } from '@loraloom/lora-files';
+
+/** How safetensors stores numbers: conversions for the types that we compute with. */
 interface Storage {
-  width: number;
   /** Little-endian bytes to float32 rounded to nearest, in memory of their own; and whether all of them are finite. */
   read?: (bytes: Uint8Array<ArrayBuffer>) => { data: Float32Array<ArrayBuffer>; finite: boolean };
   /** Numbers to bytes, rounded to nearest, ties to even; integers must be exact. */
@@ -15,54 +16,43 @@ const checked = (data: Float32Array<ArrayBuffer>) => ({ data, finite: data.every
  */
 const storages = {
   F64: {
-    width: 8,
     read: (bytes) => checked(Float32Array.from(elements(Float64Array, bytes))),
     write: (values) => Float64Array.from(values),
   },
   F32: {
-    width: 4,
     read: (bytes) => copied(elements(Float32Array, bytes)),
     write: (values) => (isFloat32(values) ? values : Float32Array.from(values)),
   },
   F16: {
-    width: 2,
     read: (bytes) => looked(float16, elements(Uint16Array, bytes)),
     write: (values) => new Float16Array(values),
   },
-  BF16: { width: 2, read: readBfloat16, write: writeBfloat16 },
+  BF16: { read: readBfloat16, write: writeBfloat16 },
   I64: {
-    width: 8,
     read: (bytes) => checked(Float32Array.from(elements(BigInt64Array, bytes), Number)),
     write: (values) => BigInt64Array.from(Array.from(values, BigInt)),
   },
   I32: {
-    width: 4,
     read: (bytes) => checked(Float32Array.from(elements(Int32Array, bytes))),
     write: (values) => Int32Array.from(values),
   },
   I16: {
-    width: 2,
     read: (bytes) => checked(Float32Array.from(elements(Int16Array, bytes))),
     write: (values) => Int16Array.from(values),
   },
   I8: {
-    width: 1,
     read: (bytes) => checked(Float32Array.from(elements(Int8Array, bytes))),
     write: (values) => Int8Array.from(values),
   },
-  U8: { width: 1, read: (bytes) => checked(Float32Array.from(bytes)), write: (values) => Uint8Array.from(values) },
-  BOOL: { width: 1, read: (bytes) => checked(Float32Array.from(bytes)), write: (values) => Uint8Array.from(values) },
-  U64: { width: 8 },
-  U32: { width: 4 },
-  U16: { width: 2 },
-  F8_E4M3: { width: 1 },
-  F8_E5M2: { width: 1 },
-  F8_E8M0: { width: 1 },
-} satisfies Record<string, Storage>;
-
-export type DType = keyof typeof storages;
-
-export const isDType = (name: string): name is DType => Object.hasOwn(storages, name);
+  U8: { read: (bytes) => checked(Float32Array.from(bytes)), write: (values) => Uint8Array.from(values) },
+  BOOL: { read: (bytes) => checked(Float32Array.from(bytes)), write: (values) => Uint8Array.from(values) },
+  U64: {},
+  U32: {},
+  U16: {},
+  F8_E4M3: {},
+  F8_E5M2: {},
+  F8_E8M0: {},
+} satisfies Record<DType, Storage>;
 
 export const storageOf = (dtype: DType): Storage => storages[dtype];
 

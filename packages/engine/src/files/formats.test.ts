@@ -2,15 +2,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Base, bases, isModule, isUsual, moduleOfUnderscored, unetBlocks } from '@loraloom/lora-files';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encoders, unets } from '../../test/published.ts';
 import { targets } from '../families/family.ts';
 import { randomFrom } from '../random.ts';
 import { textShapes, unetShapes } from '../shapes.ts';
-import { type Base, bases } from './bases.ts';
-import { unetBlocks } from './blocks.ts';
 import { encodeDiffusers, encodeKohya, inspectLora, type Lora, type LoraModule, loraFrom, readLora } from './index.ts';
-import { isModule, isUsual, moduleOfUnderscored } from './modules.ts';
 import { decodeSafetensors, encodeSafetensors, type TensorToStore } from './safetensors.ts';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/', import.meta.url));

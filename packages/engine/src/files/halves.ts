@@ -1,7 +1,6 @@
+import type { Base } from '@loraloom/lora-files';
 import { InputError } from '../error.ts';
-import type { Base } from './bases.ts';
-import type { WriteOptions } from './format.ts';
-import type { Lora, LoraDType, LoraModule } from './lora.ts';
+import type { Lora, LoraDType, LoraModule, WriteOptions } from './lora.ts';
 import type { TensorToStore } from './safetensors.ts';
 
 /** A layer's halves as files store them. */

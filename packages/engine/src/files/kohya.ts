@@ -1,37 +1,11 @@
 import { createHash } from 'node:crypto';
-import { type Base, baseOf, bases } from './bases.ts';
-import { type Names, renamed, unetBlocks } from './blocks.ts';
-import type { LoraFormat, WriteOptions } from './format.ts';
+import { type Base, baseOf, bases, type Names, renamed, underscored, unetBlocks } from '@loraloom/lora-files';
 import { halvesOf } from './halves.ts';
-import type { Lora, LoraDType } from './lora.ts';
-import { moduleOfUnderscored, underscored } from './modules.ts';
+import type { Lora, LoraDType, WriteOptions } from './lora.ts';
 import { replaceFile } from './replace.ts';
 import { decodeSafetensors, encodeSafetensors, type TensorToStore } from './safetensors.ts';
 
-const parts = { 'lora_down.weight': 'down', 'lora_up.weight': 'up', alpha: 'alpha' } as const;
-const isPart = (suffix: string): suffix is keyof typeof parts => Object.hasOwn(parts, suffix);
-
-/** diffusers writes lora_te1, Stable Diffusion XL's name, for the text encoder of Stable Diffusion 1 as well. */
-const networks: Record<string, string> = { unet: 'unet', te: 'text_encoder', te1: 'text_encoder', te2: 'text_encoder_2' };
-
-const toDiffusers = unetBlocks().map(([original, diffusers]): Names => [underscored(original), underscored(diffusers)]);
-const toOriginal = toDiffusers.map(([original, diffusers]): Names => [diffusers, original]);
-
-/** The names of sd-scripts' `networks.lora`, which every web UI reads: prefix, name with underscores, part. */
-export const kohya: LoraFormat = {
-  name: 'kohya',
-  parseKey(key) {
-    const [, prefix = '', id = '', suffix = ''] =
-      /^lora_(unet|te|te1|te2)_(.+?)\.(lora_down\.weight|lora_up\.weight|alpha)$/.exec(key) ?? [];
-    const network = networks[prefix];
-    if (!network || !isPart(suffix)) return undefined;
-    // Looking the parts up takes long, and few files have them: most of the time of reading a small file it would be.
-    const old = network === 'unet' && /^(?:(?:input|output)_blocks|middle_block|time_embed|label_emb|out)_\d/.test(id);
-    const name = old ? (renamed(id, toDiffusers, '_') ?? id) : id;
-    const module = moduleOfUnderscored(`${network}_${name}`);
-    return module === undefined ? undefined : { module, part: parts[suffix] };
-  },
-};
+const toOriginal = unetBlocks().map(([original, diffusers]): Names => [underscored(diffusers), underscored(original)]);
 
 /** A layer's name as sd-scripts writes it: it builds Stable Diffusion XL's UNet, and that alone, with the original's names. */
 function idOf(module: string, base: Base): string {

@@ -1,16 +1,12 @@
 import { createHash } from 'node:crypto';
+import type { LoraSizes } from '@loraloom/lora-files';
 
 /** A LoRA's two halves on one layer: the layer's weight gains alpha / rank · up · down. */
-export interface LoraModule {
+export interface LoraModule extends LoraSizes {
   /** `[rank, inFeatures]`, of a convolution `[rank, inFeatures, ...kernel]`, row-major. */
   down: Float32Array<ArrayBuffer>;
   /** `[outFeatures, rank]`, row-major. */
   up: Float32Array<ArrayBuffer>;
-  rank: number;
-  inFeatures: number;
-  outFeatures: number;
-  /** Height and width, if the layer is a convolution. */
-  kernel?: readonly [number, number];
   alpha: number;
 }
 
@@ -26,6 +22,16 @@ export interface Lora {
   dtype?: LoraDType;
   /** SHA-256 in hexadecimal: of the file that it was read from, or of what it does if it came from none. */
   digest: string;
+}
+
+export interface WriteOptions {
+  /** How numbers are stored: as in the LoRA's own file, or F16. */
+  dtype?: LoraDType;
+  /**
+   * `folded` multiplies alpha / rank into `up`, so that alpha equals the rank of every layer: readers that know only one alpha a
+   * file, or none, are right too. `kept` gives the numbers back as they were read, to the bit.
+   */
+  alpha?: 'folded' | 'kept';
 }
 
 /** A LoRA of these modules, which came from no file. */

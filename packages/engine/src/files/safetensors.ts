@@ -1,8 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { type DType, type Entry, type Header, headerLength, parseHeader, widthOf } from '@loraloom/lora-files';
 import { InputError } from '../error.ts';
-import { type DType, storageOf } from './dtype.ts';
-import { type Entry, type Header, headerLength, parseHeader } from './header.ts';
+import { storageOf } from './dtype.ts';
 import { replaceFile } from './replace.ts';
 
 /** A tensor in memory, converted to float32, row-major. */
@@ -170,7 +170,7 @@ function* chunks(header: Uint8Array, ordered: readonly [string, TensorToStore][]
 
 /** The header's bytes, and the tensors in the order of the file: wide types first, so that every tensor is aligned, then by name. */
 function layOut(tensors: ReadonlyMap<string, TensorToStore>, metadata: Readonly<Record<string, string>>) {
-  const width = ({ dtype }: TensorToStore) => storageOf(dtype).width;
+  const width = ({ dtype }: TensorToStore) => widthOf(dtype);
   const ordered = [...tensors].sort(([nameA, a], [nameB, b]) => width(b) - width(a) || (nameA < nameB ? -1 : 1));
   const sorted = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
   const entries: [string, unknown][] = sorted.length > 0 ? [['__metadata__', Object.fromEntries(sorted)]] : [];
@@ -178,7 +178,7 @@ function layOut(tensors: ReadonlyMap<string, TensorToStore>, metadata: Readonly<
   for (const [name, { dtype, shape, data }] of ordered) {
     const count = shape.reduce((product, n) => product * n, 1);
     if (data.length !== count) throw new Error(`${name}: [${shape}] wants ${count} numbers, got ${data.length}`);
-    const end = at + count * storageOf(dtype).width;
+    const end = at + count * widthOf(dtype);
     entries.push([name, { dtype, shape, data_offsets: [at, end] }]);
     at = end;
   }

@@ -38,6 +38,12 @@ export function memoryBucket(): Bucket & { fetch: typeof fetch } {
       return { etag };
     },
 
+    async copy(from, to) {
+      const held = objects.get(from);
+      if (held) objects.set(to, { ...held, etag: `"${++version}"` });
+      return held !== undefined;
+    },
+
     async delete(key) {
       objects.delete(key);
     },

@@ -17,6 +17,11 @@ export interface Bucket {
    * @throws PreconditionFailed if the condition does not hold
    */
   put(key: string, body: Uint8Array | SizedStream, options?: PutOptions): Promise<{ etag: string }>;
+  /**
+   * Copies an object of at most 5 GB, over whatever is there, without its bytes coming here.
+   * @returns false if there is none at `from`
+   */
+  copy(from: string, to: string): Promise<boolean>;
   /** Removes an object; it is no error if there is none. */
   delete(key: string): Promise<void>;
   /**

@@ -4,7 +4,12 @@ import type { Bucket } from './port.ts';
 
 /** Path-style URL of an object: works with S3, with any endpoint on loopback, with bucket names that have dots. */
 export function objectUrl(access: AwsAccess, bucketName: string, key: string): string {
-  return `${access.endpoint}/${bucketName}/${key.split('/').map(encode).join('/')}`;
+  return `${access.endpoint}/${copySource(bucketName, key)}`;
+}
+
+/** An object as the header `x-amz-copy-source` names it. */
+export function copySource(bucketName: string, key: string): string {
+  return `${bucketName}/${key.split('/').map(encode).join('/')}`;
 }
 
 /** As signature version 4 spells it: what encodeURIComponent leaves of RFC 3986's reserved characters is encoded too. */

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import {
+  CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -10,7 +11,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { nextOf } from './next.ts';
 import { type Bucket, type ByteRange, PreconditionFailed } from './port.ts';
-import { presigner } from './presign.ts';
+import { copySource, presigner } from './presign.ts';
 
 /**
  * A bucket through the AWS SDK, which refreshes ECS credentials and retries: for the worker, which starts once.
@@ -86,6 +87,16 @@ export function sdkBucket(client: S3Client, name: string, options: { endpoint?: 
         const conditional = ifMatch !== undefined || ifNoneMatch !== undefined;
         // 409: another conditional write was under way; 404: there is nothing left that If-Match could match.
         if (conditional && [404, 409, 412].includes(statusOf(error) ?? 0)) throw new PreconditionFailed(key);
+        throw error;
+      }
+    },
+
+    async copy(from, to) {
+      try {
+        await client.send(new CopyObjectCommand({ Bucket: name, Key: to, CopySource: copySource(name, from) }));
+        return true;
+      } catch (error) {
+        if (statusOf(error) === 404) return false;
         throw error;
       }
     },

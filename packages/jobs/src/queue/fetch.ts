@@ -14,6 +14,8 @@ const receivedSchema = z.object({
     .optional(),
 });
 
+const attributesSchema = z.object({ Attributes: z.object({ ApproximateNumberOfMessages: z.coerce.number() }) });
+
 /**
  * A queue through signed `fetch`, in SQS's JSON protocol.
  * @param url the queue's, as SQS gives it
@@ -64,6 +66,12 @@ export function fetchQueue(access: AwsAccess, url: string): Queue {
 
     async extend(receipt, seconds) {
       await call('ChangeMessageVisibility', { ReceiptHandle: receipt, VisibilityTimeout: seconds });
+    },
+
+    async waiting() {
+      const input = { AttributeNames: ['ApproximateNumberOfMessages'] };
+      const { Attributes } = attributesSchema.parse(await call('GetQueueAttributes', input));
+      return Attributes.ApproximateNumberOfMessages;
     },
 
     async delete(receipt) {

@@ -56,6 +56,10 @@ export function memoryQueue(options: { visibilitySeconds?: number; maxReceiveCou
       message.visibleAt = Date.now() + seconds * 1000;
     },
 
+    async waiting() {
+      return [...held].filter(({ visibleAt }) => visibleAt <= Date.now()).length;
+    },
+
     async delete(receipt) {
       const message = find(receipt);
       if (message) held.delete(message);

@@ -12,6 +12,8 @@ export interface Queue {
   extend(receipt: string, seconds: number): Promise<void>;
   /** Done with this message. */
   delete(receipt: string): Promise<void>;
+  /** About how many messages nobody has taken yet. */
+  waiting(): Promise<number>;
 }
 
 export type Receive = { maxMessages?: number; waitSeconds?: number; visibilitySeconds?: number; signal?: AbortSignal };

@@ -1,6 +1,7 @@
 import {
   ChangeMessageVisibilityCommand,
   DeleteMessageCommand,
+  GetQueueAttributesCommand,
   ReceiveMessageCommand,
   SendMessageCommand,
   type SQSClient,
@@ -50,6 +51,12 @@ export function sdkQueue(client: SQSClient, url: string): Queue {
       await client.send(
         new ChangeMessageVisibilityCommand({ QueueUrl: url, ReceiptHandle: receipt, VisibilityTimeout: seconds }),
       );
+    },
+
+    async waiting() {
+      const command = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['ApproximateNumberOfMessages'] });
+      const { Attributes = {} } = await client.send(command);
+      return Number(Attributes.ApproximateNumberOfMessages ?? 0);
     },
 
     async delete(receipt) {

@@ -1,4 +1,4 @@
-import type { LoraModule } from './lora.ts';
+import type { LoraSizes } from './format.ts';
 
 /** The families of models that LoRA files are made for. */
 export type Base = 'sd1' | 'sd2' | 'sdxl';
@@ -43,7 +43,7 @@ export const bases: Record<Base, Signs> = {
 const all: readonly Base[] = ['sd1', 'sd2', 'sdxl'];
 
 /** The base that a LoRA's layers give away by their names and sizes; undefined if it might be several. */
-export function baseOfModules(modules: ReadonlyMap<string, Pick<LoraModule, 'inFeatures' | 'kernel'>>): Base | undefined {
+export function baseOfModules(modules: ReadonlyMap<string, Pick<LoraSizes, 'inFeatures' | 'kernel'>>): Base | undefined {
   for (const [name, { inFeatures, kernel }] of modules) {
     if (/^text_encoder_2\.|\.add_embedding\.|\.transformer_blocks\.[1-9]/.test(name)) return 'sdxl';
     if (name.endsWith('.attn2.to_k')) {
@@ -68,5 +68,5 @@ export function baseOfMetadata(metadata: Readonly<Record<string, string>>): Base
 }
 
 /** What to write a LoRA for: sizes tell it better than metadata, which people copy; the most common base where neither does. */
-export const baseOf = (modules: ReadonlyMap<string, LoraModule>, metadata: Readonly<Record<string, string>>): Base =>
+export const baseOf = (modules: ReadonlyMap<string, LoraSizes>, metadata: Readonly<Record<string, string>>): Base =>
   baseOfModules(modules) ?? baseOfMetadata(metadata) ?? 'sd1';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { InputError } from '../error.ts';
-import { type DType, isDType, storageOf } from './dtype.ts';
+import { type DType, isDType, widthOf } from './dtype.ts';
+import { InputError } from './error.ts';
 import { repeatedKey } from './json.ts';
 
 /** Where a tensor lies: bytes `begin` to `end` behind the header. */
@@ -44,7 +44,7 @@ const mistaken: [RegExp, string][] = [
  */
 export function headerLength(start: Uint8Array, fileBytes: number, source: string): number {
   // A header's length can look like any of them, but what follows it cannot.
-  const mistake = start[8] === 0x7b ? undefined : mistaken.find(([magic]) => magic.test(Buffer.from(start).toString('hex')));
+  const mistake = start[8] === 0x7b ? undefined : mistaken.find(([magic]) => magic.test(hex(start)));
   if (mistake) throw bad(source, `is ${mistake[1]}; a safetensors file wanted`);
   if (start.length < 8) throw bad(source, `has ${fileBytes} bytes; a safetensors file wanted`);
   const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
@@ -89,7 +89,7 @@ function parseEntry(name: string, raw: unknown, source: string): Entry {
   const { dtype, shape, data_offsets } = entry.data;
   const [begin, end] = data_offsets;
   if (!isDType(dtype)) throw bad(source, `${name}: unknown dtype ${dtype}`);
-  const wanted = shape.reduce((product, n) => product * n, storageOf(dtype).width);
+  const wanted = shape.reduce((product, n) => product * n, widthOf(dtype));
   if (end - begin !== wanted)
     throw bad(source, `${name}: ${dtype} [${shape}] takes ${wanted} bytes, but data_offsets give it ${end - begin}`);
   return { dtype, shape, begin, end };
@@ -107,6 +107,8 @@ function checkCoverage(tensors: ReadonlyMap<string, Entry>, dataBytes: number, s
   }
   if (at !== dataBytes) throw bad(source, `${dataBytes - at} bytes behind the last tensor belong to no tensor`);
 }
+
+const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 const bad = (source: string, problem: string, cause?: unknown) =>
   new InputError('bad_safetensors', `${source}: ${problem}`, { cause });

@@ -1,0 +1,12 @@
+export { type Base, baseOf, bases } from './bases.ts';
+export { type Names, renamed, unetBlocks } from './blocks.ts';
+export { type Coverage, describeHeader, type Fit, fitOf } from './describe.ts';
+export { networks, split } from './diffusers.ts';
+export { type DType, widthOf } from './dtype.ts';
+export { InputError } from './error.ts';
+export type { LoraFormat, LoraKey, LoraSizes } from './format.ts';
+export { type Entry, type Header, headerLength, parseHeader } from './header.ts';
+export { badLora, type Layer, layersOf, parseKeys, type Shaped } from './layers.ts';
+export { isModule, isUsual, moduleOfUnderscored, underscored } from './modules.ts';
+export { triggerWords } from './trigger-words.ts';
+export type { Unsupported } from './unsupported.ts';
