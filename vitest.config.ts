@@ -16,6 +16,7 @@ export default defineConfig({
     // onnxruntime's native sessions do not survive being shared by worker threads; two cores run two files at a time.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

@@ -30,7 +30,17 @@ export async function deadJob(bucketName: string) {
   const { port } = z.object({ port: z.number() }).parse(server.address());
 
   const [id, broken] = [newId('image'), newId('image')];
-  const settled = { model: 'm', prompt: 'p', width: 64, height: 64, steps: 1, guidance_scale: 1, sampler: 'ddim', seed: 1 };
+  const settled = {
+    model: 'm',
+    prompt: 'p',
+    width: 64,
+    height: 64,
+    steps: 1,
+    guidance_scale: 1,
+    sampler: 'ddim',
+    seed: 1,
+    loras: [],
+  };
   const job = { tenant, id, request: settledImageRequestSchema.parse(settled), totalSteps: 1 };
   const queues = { trainings: memoryQueue(), images: memoryQueue() };
   await createJob({ bucket, queues }, images, job, (error) => {
