@@ -1,9 +1,13 @@
 import type { Bucket } from './bucket.ts';
+import type { Limits } from './limits.ts';
 import type { Queues } from './queues.ts';
 import type { Stage } from './stage.ts';
 
 /** The HTTP API: one function behind a gateway that knows no routes. */
-export function createApi({ origins, requests }: Stage, { bucket, queues }: { bucket: Bucket; queues: Queues }) {
+export function createApi(
+  { origins, requests }: Stage,
+  { bucket, queues, limits }: { bucket: Bucket; queues: Queues; limits: Limits },
+) {
   // `npx sst secret set ApiKeyPepper "$(openssl rand -hex 32)" --stage <name>`, once, before the first deployment.
   const pepper = new sst.Secret('ApiKeyPepper');
   const objects = (...patterns: string[]) => patterns.map((pattern) => $interpolate`${bucket.arn}/${pattern}`);
@@ -24,6 +28,7 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
       BUCKET: bucket.name,
       TRAININGS_QUEUE_URL: queues.trainings.live.url,
       IMAGES_QUEUE_URL: queues.images.live.url,
+      LIMITS_TABLE: limits.name,
       CORS_ORIGINS: origins.join(','),
       KEY_PEPPER: pepper.value,
     },
@@ -45,12 +50,14 @@ export function createApi({ origins, requests }: Stage, { bucket, queues }: { bu
           'tenants/*/images/*/record.json',
           'outbox/*',
           'idempotency/*',
+          'keys/*',
         ),
       },
-      { actions: ['s3:DeleteObject'], resources: objects('outbox/*') },
+      { actions: ['s3:DeleteObject'], resources: objects('outbox/*', 'keys/*') },
       // Without it S3 answers 403, not 404, for an object that is not there. A condition on the prefix would bring that back.
       { actions: ['s3:ListBucket'], resources: [bucket.arn] },
       { actions: ['sqs:SendMessage'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
+      { actions: ['dynamodb:GetItem', 'dynamodb:UpdateItem'], resources: [limits.arn] },
     ],
   });
   return api;

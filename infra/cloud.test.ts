@@ -90,6 +90,8 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     const [t, id] = ['acme', 'x'];
     for (const key of [
       keys.apiKey('h'),
+      keys.apiKeyOf(t, id),
+      keys.limits(t),
       keys.model('m'),
       keys.loraRecord(t, 'l'),
       keys.loraWeights(t, 'l', id),
@@ -102,11 +104,13 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
       keys.fileContent(t, id),
       keys.outboxEntry('trainings', t, id),
       keys.idempotency(t, 'images', 'a'.repeat(64)),
+      keys.apiKey('h'),
+      keys.apiKeyOf(t, id),
       ...(['trainings', 'images'] as const).flatMap((folder) => [keys.jobRequest(folder, t, id), keys.jobRecord(folder, t, id)]),
     ];
     for (const key of writes) expect(allows(api, 's3:PutObject', object(key)), key).toBe(true);
     const not = [
-      keys.apiKey('h'),
+      keys.limits(t),
       keys.model('m'),
       keys.loraWeights(t, 'l', id),
       keys.loraRecord(t, 'l'),
@@ -115,13 +119,31 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     ];
     for (const key of not) expect(allows(api, 's3:PutObject', object(key)), key).toBe(false);
 
-    expect(allows(api, 's3:DeleteObject', object(keys.outboxEntry('images', t, id)))).toBe(true);
-    for (const key of [...writes.filter((key) => !key.startsWith('outbox/')), ...not]) {
+    for (const key of [keys.outboxEntry('images', t, id), keys.apiKey('h'), keys.apiKeyOf(t, id)]) {
+      expect(allows(api, 's3:DeleteObject', object(key)), key).toBe(true);
+    }
+    for (const key of [...writes.filter((key) => !/^(outbox|keys)\//.test(key)), ...not]) {
       expect(allows(api, 's3:DeleteObject', object(key)), key).toBe(false);
     }
     expect(allows(api, 's3:ListBucket', bucket)).toBe(true);
     expect(allows(api, 'sqs:SendMessage', queue('Trainings'))).toBe(true);
     expect(allows(api, 'sqs:ReceiveMessage', queue('Trainings'))).toBe(false);
+  });
+
+  test('limits are a table paid by the request, that forgets what is over, and that the API alone may read and update', () => {
+    const table = named('Table', 'Limits');
+    expect(table).toMatchObject({
+      billingMode: 'PAY_PER_REQUEST',
+      hashKey: 'account',
+      attributes: [{ name: 'account', type: 'S' }],
+      ttl: { attributeName: 'expires', enabled: true },
+    });
+    const arn = `arn:aws:dynamodb:eu-central-1:123456789012:${z.string().parse(table.name)}`;
+    for (const action of ['GetItem', 'UpdateItem', 'DeleteItem', 'PutItem', 'Scan']) {
+      const used = ['GetItem', 'UpdateItem'].includes(action);
+      expect(allows(api, `dynamodb:${action}`, arn), action).toBe(used);
+      expect(allows(worker, `dynamodb:${action}`, arn), action).toBe(false);
+    }
   });
 
   test('a worker does its jobs, and sees no API keys', () => {
@@ -145,7 +167,9 @@ describe.skipIf(!installed)('the cloud of stage production', () => {
     }
     for (const key of [keys.fileContent(t, id), keys.model('m')])
       expect(allows(worker, 's3:PutObject', object(key)), key).toBe(false);
-    expect(allows(worker, 's3:GetObject', object(keys.apiKey('h')))).toBe(false);
+    for (const key of [keys.apiKey('h'), keys.apiKeyOf(t, id)]) {
+      for (const action of ['s3:GetObject', 's3:PutObject']) expect(allows(worker, action, object(key)), key).toBe(false);
+    }
     for (const action of ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:SendMessage']) {
       for (const name of ['Trainings', 'Images']) expect(allows(worker, action, queue(name)), `${action} ${name}`).toBe(true);
     }

@@ -3,6 +3,7 @@ import { createBucket } from './bucket.ts';
 import { setDefaults } from './defaults.ts';
 import { createGpu } from './gpu.ts';
 import { createImage } from './image.ts';
+import { createLimits } from './limits.ts';
 import { createNetwork } from './network.ts';
 import { createQueues } from './queues.ts';
 import { createScaling } from './scaling.ts';
@@ -15,7 +16,7 @@ export function createCloud() {
   const stage = stageNamed($app.stage);
   const bucket = createBucket(stage);
   const queues = createQueues();
-  const api = createApi(stage, { bucket, queues });
+  const api = createApi(stage, { bucket, queues, limits: createLimits() });
   const gpu = createGpu(stage, createNetwork());
   const workers = createWorkers({ bucket, queues, gpu, image: createImage() });
   createScaling(stage, { queues, gpu, workers });

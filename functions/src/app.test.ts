@@ -122,54 +122,6 @@ test('405 says what is allowed', async () => {
   expect((await call('POST', `/v1/images/${newId('image')}`)).headers.get('allow')).toBe('GET');
 });
 
-const routes = [
-  ['POST', '/v1/files'],
-  ['GET', `/v1/files/${newId('file')}`],
-  ['POST', '/v1/trainings'],
-  ['POST', '/v1/trainings:check'],
-  ['GET', '/v1/trainings'],
-  ['GET', `/v1/trainings/${newId('training')}`],
-  ['POST', `/v1/trainings/${newId('training')}/cancel`],
-  ['POST', '/v1/images'],
-  ['GET', '/v1/images'],
-  ['GET', `/v1/images/${newId('image')}`],
-  ['POST', `/v1/images/${newId('image')}/cancel`],
-  ['GET', '/v1/loras'],
-  ['GET', '/v1/loras/style'],
-  ['GET', '/v1/models'],
-] as const;
-
-test.each(routes)('%s %s wants a key', async (method, path) => {
-  const { app, alpha } = await testApp();
-  const stranger = await newApiKey();
-  for (const authorization of [
-    undefined,
-    '',
-    alpha,
-    `Basic ${alpha}`,
-    'Bearer',
-    'Bearer ll_',
-    `Bearer ${stranger}`,
-    `Bearer ${alpha.slice(0, -1)}`,
-    `Bearer ${alpha}0`,
-    `Bearer ${alpha.toUpperCase()}`,
-  ]) {
-    const answer = await app.request(path, { method, headers: authorization === undefined ? {} : { authorization } });
-    expect(answer.headers.get('www-authenticate')).toBe('Bearer');
-    expect(await errorOf(answer)).toMatchObject({ status: 401, code: 'unauthorized', param: null });
-  }
-});
-
-test('every route that the API describes wants a key, but for two', async () => {
-  const { app } = await testApp();
-  const open = app.routes.filter(({ method }) => method !== 'ALL').filter(({ path }) => !path.startsWith('/v1/'));
-  expect(open.map(({ path }) => path).sort()).toEqual(['/healthz', '/openapi.json']);
-  const described = new Set(
-    app.openAPIRegistry.definitions.flatMap((d) => (d.type === 'route' ? [`${d.route.method} ${d.route.path}`] : [])),
-  );
-  expect(described.size).toBe(routes.length + 1);
-});
-
 test('keys: 256 bits that differ, a checksum that catches every single typo, a hash that hangs on the pepper', async () => {
   const key = await newApiKey();
   expect(key).toMatch(/^ll_[0-9a-f]{72}$/);
@@ -184,13 +136,6 @@ test('keys: 256 bits that differ, a checksum that catches every single typo, a h
   // openssl: printf %s KEY | openssl dgst -sha256 -hmac pepper, over 64 zeros and their checksum.
   const known = `ll_${'0'.repeat(64)}cc851ced`;
   expect(await hashApiKey('pepper', known)).toBe('76f220e7c1d160d055a4e1f8f08e42842a228da7df97b0c48df05813d15d1666');
-});
-
-test('a revoked key is refused from then on', async () => {
-  const { call, bucket, alpha } = await testApp();
-  expect((await call('GET', '/v1/models')).status).toBe(200);
-  await bucket.delete(`keys/${await hashApiKey(pepper, alpha)}.json`);
-  expect((await call('GET', '/v1/models')).status).toBe(401);
 });
 
 test('the request id is the caller’s if it is harmless, else a new one', async () => {

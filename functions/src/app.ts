@@ -1,17 +1,22 @@
 import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
+import { accessOf } from './access.ts';
 import { authenticate } from './authenticate.ts';
 import { ApiError, answerError } from './error.ts';
 import { files } from './files.ts';
 import { health } from './health.ts';
 import { images } from './images.ts';
+import { apiKeys } from './keys.ts';
 import { loras } from './loras.ts';
 import { models } from './models.ts';
+import { rateLimitHeaders } from './rate.ts';
 import { newRouter } from './router.ts';
 import type { Services } from './services.ts';
 import { trainingCheck } from './training-check.ts';
+import { tokens } from './tokens.ts';
 import { trainings } from './trainings.ts';
+import { usage } from './usage.ts';
 
 /** A thousand files with captions of 2,000 characters fit; Lambda takes 6 MB. */
 const maxBodyBytes = 4 * 1024 * 1024;
@@ -20,15 +25,16 @@ const maxBodyBytes = 4 * 1024 * 1024;
 export function createApp(services: Services) {
   const app = newRouter();
   app.use(requestId());
+  for (const origin of services.origins) requireExact(origin);
   app.use(
     cors({
       origin: [...services.origins],
       allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer', 'X-Request-Id'],
-      exposeHeaders: ['Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id'],
+      exposeHeaders: ['Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id', ...rateLimitHeaders],
       maxAge: 600,
     }),
   );
-  app.use('/v1/*', authenticate(services));
+  app.use(authenticate(services));
   app.use(
     '/v1/*',
     bodyLimit({
@@ -46,6 +52,9 @@ export function createApp(services: Services) {
   app.route('/v1/images', images(services));
   app.route('/v1/loras', loras(services));
   app.route('/v1/models', models(services));
+  app.route('/v1/keys', apiKeys(services));
+  app.route('/v1/tokens', tokens(services));
+  app.route('/v1/usage', usage(services));
 
   app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', { type: 'http', scheme: 'bearer' });
   app.doc31('/openapi.json', {
@@ -54,6 +63,9 @@ export function createApp(services: Services) {
     security: [{ apiKey: [] }],
   });
 
+  for (const { method, path } of app.routes) {
+    if (method !== 'ALL' && !accessOf({ method, path })) throw new Error(`access.ts does not say who may call ${method} ${path}`);
+  }
   // Routes other than middleware, to tell "no such path" from "not with this method".
   const routes = app.routes
     .filter(({ method }) => method !== 'ALL')
@@ -66,4 +78,10 @@ export function createApp(services: Services) {
   });
   app.onError((error, c) => answerError(error, c, services.log));
   return app;
+}
+
+/** Never `*`, nor anything else that stands for more than one page's origin. */
+function requireExact(origin: string): void {
+  if (URL.canParse(origin) && new URL(origin).origin === origin) return;
+  throw new Error(`origins: want exact ones as https://studio.example, not ${origin}`);
 }

@@ -25,20 +25,23 @@ export class ApiError extends Error {
   readonly code: string;
   readonly param: string | null;
   readonly findings: readonly Finding[] | undefined;
+  /** When it is worth asking again. */
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(
     status: ContentfulStatusCode,
     code: string,
     message: string,
     param: string | null = null,
-    findings?: readonly Finding[],
+    more: { findings?: readonly Finding[] | undefined; retryAfterSeconds?: number } = {},
   ) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
     this.param = param;
-    this.findings = findings;
+    this.findings = more.findings;
+    this.retryAfterSeconds = more.retryAfterSeconds;
   }
 }
 
@@ -82,7 +85,7 @@ export function answerError(error: unknown, c: Context<Env>, log: Services['log'
 function asApiError(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
   if (error instanceof RequestError)
-    return new ApiError(statuses[error.code], error.code, error.message, error.param, error.findings);
+    return new ApiError(statuses[error.code], error.code, error.message, error.param, { findings: error.findings });
   if (error instanceof HTTPException) {
     const known = thrownByHono[error.status];
     return known && new ApiError(error.status, known.code, known.message);
@@ -90,8 +93,9 @@ function asApiError(error: unknown): ApiError | undefined {
   return undefined;
 }
 
-function answer(c: Context<Env>, { status, code, message, param, findings }: ApiError): Response {
+function answer(c: Context<Env>, { status, code, message, param, findings, retryAfterSeconds }: ApiError): Response {
   if (status === 401) c.header('WWW-Authenticate', 'Bearer');
+  if (retryAfterSeconds !== undefined) c.header('Retry-After', `${retryAfterSeconds}`);
   return c.json({ error: { code, message, param, request_id: c.var.requestId, findings } }, status);
 }
 

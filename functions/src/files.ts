@@ -12,7 +12,7 @@ const post = createRoute({
   summary: 'Announce a picture and get a URL to PUT its bytes to',
   description: 'The URL takes exactly the announced number of bytes with the announced SHA-256, within 15 minutes.',
   request: body(fileRequestSchema, examples.fileRequest),
-  responses: { 201: json('Where to put the bytes', fileUploadSchema, examples.fileUpload), ...errors(401, 422) },
+  responses: { 201: json('Where to put the bytes', fileUploadSchema, examples.fileUpload), ...errors(401, 403, 422, 429) },
 });
 
 const get = createRoute({
@@ -20,7 +20,7 @@ const get = createRoute({
   path: '/{id}',
   summary: 'A file, and whether its bytes have arrived',
   request: { params: z.object({ id: fileIdSchema }) },
-  responses: { 200: json('The file', fileViewSchema, examples.file), ...errors(401, 404) },
+  responses: { 200: json('The file', fileViewSchema, examples.file), ...errors(401, 403, 404, 429) },
 });
 
 /** Pictures that callers upload. */

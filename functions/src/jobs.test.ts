@@ -97,7 +97,8 @@ test('cancel against worker: whoever comes first, both see the same end', async 
   const race = async () => {
     const { id } = await (await create('images')).json();
     const work = async () => {
-      // The API has read the key meanwhile.
+      // The API has read the key and the limits meanwhile.
+      await travel();
       await travel();
       await travel();
       const begun = await beginAttempt(far, images, 'alpha', id);

@@ -13,7 +13,7 @@ const list = createRoute({
   request: { query: pageQuery(nameSchema) },
   responses: {
     200: json('A page', pageOf(loraRecordSchema), { object: 'list', data: [examples.lora], next: null }),
-    ...errors(401, 422),
+    ...errors(401, 403, 422, 429),
   },
 });
 
@@ -22,7 +22,7 @@ const get = createRoute({
   path: '/{name}',
   summary: 'A LoRA’s latest version, with a URL to download it (kohya safetensors), valid for an hour',
   request: { params: z.object({ name: nameSchema }) },
-  responses: { 200: json('The LoRA', loraViewSchema, examples.loraDownload), ...errors(401, 404) },
+  responses: { 200: json('The LoRA', loraViewSchema, examples.loraDownload), ...errors(401, 403, 404, 429) },
 });
 
 /** LoRAs that trainings have made. */

@@ -13,8 +13,13 @@ import {
 } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { apiKeySchema } from './api-key.ts';
 import { examples } from './examples.ts';
+import { keyRequestSchema, newKeySchema } from './keys.ts';
 import { testApp } from './test-app.ts';
+import { tokenRequestSchema } from './token.ts';
+import { tokenSchema } from './tokens.ts';
+import { usageSchema } from './usage.ts';
 
 const content = z.object({ 'application/json': z.object({ schema: z.looseObject({}), example: z.unknown() }) });
 const documentSchema = z.looseObject({
@@ -91,6 +96,12 @@ test.each([
   ['imageRequest', imageRequestSchema],
   ['imageQueued', imageViewSchema],
   ['image', imageViewSchema],
+  ['keyRequest', keyRequestSchema],
+  ['key', apiKeySchema],
+  ['newKey', newKeySchema],
+  ['tokenRequest', tokenRequestSchema],
+  ['token', tokenSchema],
+  ['usage', usageSchema],
 ] as const)('example %s is what its schema says', (name, schema) => {
   expect(z.safeParse<z.ZodType>(schema, examples[name]).error).toBeUndefined();
 });

@@ -11,7 +11,7 @@ const post = createRoute({
   request: body(trainingRequestSchema, examples.trainingRequest),
   responses: {
     200: json('Settled request, findings, estimate', trainingCheckSchema, examples.trainingCheck),
-    ...errors(401, 422),
+    ...errors(401, 403, 422, 429),
   },
 });
 

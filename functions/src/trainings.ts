@@ -27,7 +27,7 @@ const post = createRoute({
   responses: {
     200: json('It has ended already: a repeated request, or one that was waited for', trainingRecordSchema, examples.training),
     202: json('Accepted; poll its Location', trainingRecordSchema, examples.training),
-    ...errors(401, 409, 422),
+    ...errors(401, 403, 409, 422, 429),
   },
 });
 
@@ -38,7 +38,7 @@ const list = createRoute({
   request: { query: pageQuery(trainingIdSchema) },
   responses: {
     200: json('A page', pageOf(trainingRecordSchema), { object: 'list', data: [examples.training], next: null }),
-    ...errors(401, 422),
+    ...errors(401, 403, 422, 429),
   },
 });
 
@@ -47,7 +47,7 @@ const get = createRoute({
   path: '/{id}',
   summary: 'A training and how far it has come',
   request: { params },
-  responses: { 200: json('The training', trainingRecordSchema, examples.training), ...errors(401, 404) },
+  responses: { 200: json('The training', trainingRecordSchema, examples.training), ...errors(401, 403, 404, 429) },
 });
 
 const cancel = createRoute({
@@ -55,7 +55,7 @@ const cancel = createRoute({
   path: '/{id}/cancel',
   summary: 'Cancel a training: a queued one at once, a running one as soon as its worker sees it',
   request: { params },
-  responses: { 200: json('The training', trainingRecordSchema, examples.training), ...errors(401, 404, 409) },
+  responses: { 200: json('The training', trainingRecordSchema, examples.training), ...errors(401, 403, 404, 409, 429) },
 });
 
 /** Trainings of LoRAs. */

@@ -9,7 +9,19 @@ import { RequestError } from './request-error.ts';
 export interface JobServices {
   bucket: Bucket;
   queues: JobQueues;
+  admit?: Admit;
 }
+
+/**
+ * Asked about a valid job before anything of it is written; throws to refuse it.
+ * @returns takes the admission back, if the id turns out to belong to another request
+ */
+export type Admit = (job: {
+  kind: JobRecord['object'];
+  tenant: string;
+  id: string;
+  request: object;
+}) => Promise<() => Promise<void>>;
 
 /**
  * Accepts a job: request, outbox entry, record, message, in this order, so that whatever is in a queue has a record and
@@ -21,16 +33,18 @@ export interface JobServices {
  * @throws RequestError `id_taken` if the id belongs to another request
  */
 export async function createJob<Request extends object, Record extends JobRecord>(
-  { bucket, queues }: JobServices,
+  { bucket, queues, admit }: JobServices,
   kind: JobKind<Request, Record>,
   job: { tenant: string; id: string; request: Request; totalSteps: number; fields?: Partial<Record> },
   report: (error: unknown) => void,
 ): Promise<Record> {
   const { tenant, id, request } = job;
+  const withdraw = await admit?.({ kind: kind.name, tenant, id, request });
   const requestKey = keys.jobRequest(kind.folder, tenant, id);
   if (!(await createRecord(bucket, requestKey, request))) {
     const first = await readRecord(bucket, requestKey, kind.request);
     if (JSON.stringify(first?.record) !== JSON.stringify(kind.request.parse(request))) {
+      await withdraw?.();
       throw new RequestError('id_taken', `${id} was used for another request; want a new id, or the same request`, 'id');
     }
   }

@@ -96,6 +96,8 @@ function evaluator(names: Record<string, string>, values: Item, item: Item) {
     function primary(): boolean {
       const token = next();
       if (token === '(') {
+        if (tokens[0] === '(' && tokens[closing(tokens) + 1] === ')')
+          throw new Error('ValidationException: The expression has redundant parentheses');
         const result = or();
         next(')');
         return result;
@@ -163,6 +165,15 @@ function tokensOf(text: string): string[] {
   const tokens = text.match(/[#:]?\w+|<=|[<(),]/g) ?? [];
   if (tokens.join('') !== text.replaceAll(' ', '')) throw new Error(`ValidationException: ${text}`);
   return tokens;
+}
+
+/** Where the parenthesis that the first token opens is closed. */
+function closing(tokens: string[]): number {
+  let depth = 0;
+  return tokens.findIndex((token) => {
+    depth += token === '(' ? 1 : token === ')' ? -1 : 0;
+    return depth === 0;
+  });
 }
 
 function numberOf(value: Value | undefined): number | undefined {

@@ -72,7 +72,7 @@ export function dynamoLimits(access: AwsAccess, table: string): Limits {
       }
       if (opened) {
         const none = opened.limit > 0 ? ['attribute_not_exists(#open)'] : [];
-        wanted.conditions.push(`(${[...none, '(size(#open) < :limit AND NOT contains(#open, :entry))'].join(' OR ')})`);
+        wanted.conditions.push(`(${[...none, 'size(#open) < :limit AND NOT contains(#open, :entry)'].join(' OR ')})`);
         wanted.adds.push('#open :entries');
         wanted.names['#open'] = open;
         Object.assign(wanted.values, entryValues(opened.entry), { ':limit': { N: `${opened.limit}` } });
