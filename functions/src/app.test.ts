@@ -190,6 +190,35 @@ test('web pages of the configured origins may call, others may not', async () =>
   expect(refused.headers.get('access-control-allow-origin')).toBe('https://studio.example');
 });
 
+test.each(['*', 'https://*.example', 'https://studio.example/', 'studio.example', 'null', ''])(
+  'an origin that is not exact is refused at the start: %j',
+  async (origin) => {
+    const { services } = await testApp();
+    expect(() => createApp({ ...services, origins: ['https://studio.example', origin] })).toThrow(/want exact ones/);
+  },
+);
+
+test('no answer allows every page, or credentials; pages may read the limits', async () => {
+  const { app, call, alpha, services } = await testApp();
+  const origin = 'https://studio.example';
+  const headers = { origin, authorization: `Bearer ${alpha}` };
+  const preflight = { origin, 'access-control-request-method': 'DELETE' };
+  for (const answer of [
+    await app.request('/v1/models', { headers }),
+    await app.request('/v1/models', { headers: { origin } }),
+    await app.request('/v1/nowhere', { headers }),
+    await app.request('/healthz', { headers }),
+    await app.request('/v1/keys/x', { method: 'OPTIONS', headers: preflight }),
+    await createApp({ ...services, origins: [] }).request('/v1/models', { headers }),
+    await call('GET', '/v1/models'),
+  ]) {
+    expect(answer.headers.get('access-control-allow-origin')).not.toBe('*');
+    expect(answer.headers.get('access-control-allow-credentials')).toBeNull();
+  }
+  const exposed = (await app.request('/v1/models', { headers })).headers.get('access-control-expose-headers');
+  expect(exposed).toContain('RateLimit-Remaining');
+});
+
 test('models and LoRAs are listed; a LoRA comes with a URL of its weights', async () => {
   const { call, bucket } = await testApp();
   expect(await (await call('GET', '/v1/models')).json()).toMatchObject({ object: 'list', data: [{ name: 'emoji' }], next: null });

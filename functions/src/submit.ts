@@ -39,7 +39,8 @@ export async function submit<Record extends JobRecord>(
   const { tenant } = caller;
   const key = headers['idempotency-key'];
   const report = (error: unknown) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
-  const id = key === undefined ? undefined : await idOfKey(bucket, kind, tenant, key);
+  // Strangers with tokens do not meet each other's keys, nor the tenant's own.
+  const id = key === undefined ? undefined : await idOfKey(bucket, kind, tenant, caller.token ? `${caller.id} ${key}` : key);
   const admit = admission(
     services,
     caller,
