@@ -46,5 +46,5 @@ export const routes: Record<string, Access> = {
 
 /** A route as it is named above; undefined for those that an entry adds to the app, such as its web pages. */
 export function accessOf({ method, path }: { method: string; path: string }): Access | undefined {
-  return routes[`${method} ${path.replaceAll(/\/:(\w+)(?:\{[^}]*\})?/g, '/{$1}')}`];
+  return routes[`${method.toUpperCase()} ${path.replaceAll(/\/:(\w+)(?:\{[^}]*\})?/g, '/{$1}')}`];
 }

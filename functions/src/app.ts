@@ -56,7 +56,17 @@ export function createApp(services: Services) {
   app.route('/v1/tokens', tokens(services));
   app.route('/v1/usage', usage(services));
 
-  app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', { type: 'http', scheme: 'bearer' });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', {
+    type: 'http',
+    scheme: 'bearer',
+    description:
+      'An API key, a short-lived token, or a JWT of the issuer that the deployment trusts, with any of the scopes named',
+  });
+  for (const definition of app.openAPIRegistry.definitions) {
+    if (definition.type !== 'route') continue;
+    const access = accessOf(definition.route);
+    definition.route.security = access && access !== 'public' ? access.scopes.map((scope) => ({ apiKey: [scope] })) : [];
+  }
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: { title: 'Loraloom', version: '1', description: 'Train LoRAs from a handful of pictures and generate with them.' },

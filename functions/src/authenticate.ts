@@ -17,7 +17,6 @@ import { isToken, verifyToken } from './token.ts';
 export function authenticate(services: Services): MiddlewareHandler<Env> {
   const { bucket, pepper, oidc } = services;
   const callerOfJwt = oidc && oidcCallers(oidc);
-  const count = countRequest(services);
 
   async function callerOf(credential: string): Promise<Caller> {
     if (isToken(credential)) return (await verifyToken(bucket, pepper, credential)) ?? refuse('this token');
@@ -38,7 +37,7 @@ export function authenticate(services: Services): MiddlewareHandler<Env> {
     const [, credential] = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '') ?? [];
     if (credential === undefined) throw new ApiError(401, 'unauthorized', 'want the header Authorization: Bearer ll_…');
     const caller = await callerOf(credential);
-    await count(c, caller);
+    await countRequest(services, c, caller);
     if (access) requireAccess(c, caller, access);
     c.set('caller', caller);
     await next();

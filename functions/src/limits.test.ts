@@ -57,7 +57,7 @@ test('each key has its own requests, and all of a tenant’s together have a bou
   expect((await get()).status).toBe(200);
   expect((await get()).status).toBe(200);
   expect((await get()).status).toBe(429);
-  // A refused request does not count.
+  // What was refused to one key is left for the others.
   expect(rateOf(await get(other))).toEqual(['4', '0', '40']);
   expect((await get(other)).status).toBe(429);
 });
@@ -98,12 +98,13 @@ test('training steps have a quota of their own', async () => {
 });
 
 test('what is refused costs nothing', async () => {
-  const { draw, used, queues } = await setUp({ pictures_per_month: 3 });
+  const { draw, used, queues, bucket } = await setUp({ pictures_per_month: 3 });
   expect((await draw({ loras: [{ name: 'none' }] })).status).toBe(422);
   expect((await draw({ model: 'none' })).status).toBe(422);
   expect((await draw({ n: 4 })).status).toBe(429);
   expect(await used()).toEqual({ pictures: 0, training_steps: 0, unfinished_jobs: 0 });
   expect(queues.images.size()).toBe(0);
+  expect((await bucket.list('tenants/alpha/images/')).keys).toEqual([]);
 });
 
 test('what is repeated is charged once: at once, after its end, and when nothing is left', async () => {

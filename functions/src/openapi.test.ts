@@ -60,6 +60,12 @@ test('describes every route, and each with an example of what is sent and what c
   }
 });
 
+test('it says which scopes a route wants, any of those named', () => {
+  expect(document.paths['/v1/images']?.post?.security).toEqual([{ apiKey: ['images'] }]);
+  expect(document.paths['/v1/files']?.post?.security).toEqual([{ apiKey: ['images'] }, { apiKey: ['trainings'] }]);
+  expect(document.paths['/healthz']?.get?.security).toEqual([]);
+});
+
 test('every reference in it leads somewhere', () => {
   const references = [...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map((match) => match[1] ?? '');
   expect(references.length).toBeGreaterThan(20);
