@@ -5,7 +5,7 @@ import type { Stage } from './stage.ts';
 
 /** The HTTP API: one function behind a gateway that knows no routes. */
 export function createApi(
-  { origins, requests }: Stage,
+  { origins, oidc, requests }: Stage,
   { bucket, queues, limits }: { bucket: Bucket; queues: Queues; limits: Limits },
 ) {
   // `npx sst secret set ApiKeyPepper "$(openssl rand -hex 32)" --stage <name>`, once, before the first deployment.
@@ -31,6 +31,7 @@ export function createApi(
       LIMITS_TABLE: limits.name,
       CORS_ORIGINS: origins.join(','),
       KEY_PEPPER: pepper.value,
+      ...oidc,
     },
     // Not `link`: that would grant s3:* and sqs:*. A presigned URL may do what its signer may, so this is also all that
     // the URLs handed out can ever do.

@@ -2,6 +2,8 @@
 export interface Stage {
   /** Web origins whose pages may upload to the bucket or call the API. */
   origins: string[];
+  /** Whose JWTs the API takes, beside its own keys; see docs/access.md. */
+  oidc?: { OIDC_ISSUER: string; OIDC_AUDIENCE: string; OIDC_JWKS_URL: string };
   /** Requests per second that the API takes in all, and how many at once on top: a bound on cost, not on a tenant. */
   requests: { perSecond: number; burst: number };
   gpu: {

@@ -68,8 +68,9 @@ export async function verifyToken(bucket: Bucket, pepper: string, token: string)
     if (error instanceof errors.JOSEError) return undefined;
     throw error;
   });
-  if (!verified) return undefined;
-  const { jti, tenant, key_id, scopes, loras, quota, exp } = claimsSchema.parse(verified.payload);
+  const claims = claimsSchema.safeParse(verified?.payload).data;
+  if (!claims) return undefined;
+  const { jti, tenant, key_id, scopes, loras, quota, exp } = claims;
   if (!(await readApiKey(bucket, tenant, key_id))) return undefined;
   return { tenant, id: jti, scopes, token: { loras, quota, expiresAt: exp * 1000 } };
 }

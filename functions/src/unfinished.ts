@@ -21,6 +21,9 @@ export const entryOf = (id: string, { n }: Cost, digest: string) => `${id} ${n} 
 /** Longer than any request takes: a job without a record by then was given up by the request that charged for it. */
 const abandonedAfterMilliseconds = 5 * 60 * 1000;
 
+/** How many records are read at a time: more would exhaust the sockets of a small function. */
+const lookups = 32;
+
 /**
  * Closes those of an account's open entries whose jobs have ended, and gives back what was charged for jobs that never came to be.
  * Looks at the `most` oldest of each kind, which are the likeliest to have ended.
@@ -34,19 +37,25 @@ export async function closeEnded(
   open: readonly string[],
   most: number,
 ): Promise<number> {
-  const closings = Object.values(kinds).flatMap(({ prefix, folder, counter }) => {
+  const oldest = Object.values(kinds).flatMap((kind) => {
+    const entries = open.filter((entry) => entry.startsWith(kind.prefix));
     // Ids sort newest first.
-    const oldest = open
-      .filter((entry) => entry.startsWith(prefix))
+    return entries
       .sort()
-      .slice(-most);
-    return oldest.map(async (entry) => {
-      const [id = '', n] = entry.split(' ');
-      const job = await readRecord(bucket, keys.jobRecord(folder, tenant, id), z.object({ status: jobStatusSchema }));
-      if (job ? !isFinal(job.record.status) : Date.now() - idTime(id) < abandonedAfterMilliseconds) return 0;
-      await limits.close(account, entry, job ? {} : { [counterOf(counter, idTime(id))]: Number(n) });
-      return 1;
-    });
+      .slice(-most)
+      .map((entry) => ({ entry, ...kind }));
   });
-  return (await Promise.all(closings)).reduce<number>((sum, closed) => sum + closed, 0);
+  let closed = 0;
+  for (let batch = oldest.splice(0, lookups); batch.length > 0; batch = oldest.splice(0, lookups)) {
+    await Promise.all(
+      batch.map(async ({ entry, folder, counter }) => {
+        const [id = '', n] = entry.split(' ');
+        const job = await readRecord(bucket, keys.jobRecord(folder, tenant, id), z.object({ status: jobStatusSchema }));
+        if (job ? !isFinal(job.record.status) : Date.now() - idTime(id) < abandonedAfterMilliseconds) return;
+        await limits.close(account, entry, job ? {} : { [counterOf(counter, idTime(id))]: Number(n) });
+        closed++;
+      }),
+    );
+  }
+  return closed;
 }
