@@ -22,7 +22,7 @@ const image = { model: 'emoji', prompt: 'red apple' };
 const training = async (app: App, key = app.alpha) => ({
   model: 'emoji',
   name: 'style',
-  files: [{ file_id: await app.upload(key), caption: '' }],
+  files: [{ file_id: await app.upload(key), caption: 'red apple' }],
 });
 const anImage = (app: App, key: string) => idOf(app.call('POST', '/v1/images', image, key));
 const aTraining = async (app: App, key: string) => idOf(app.call('POST', '/v1/trainings', await training(app, key), key));
@@ -59,7 +59,7 @@ test('every route that the app serves has its row here, and says who may call it
   const served = new Set(
     app.routes
       .filter(({ method }) => method !== 'ALL')
-      .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`),
+      .map(({ method, path }) => `${method} ${path.replaceAll(/\/:(\w+)/g, '/{$1}')}`),
   );
   const open = Object.keys(routes).filter((route) => routes[route] === 'public');
   expect(open).toEqual(['GET /healthz', 'GET /openapi.json']);
@@ -205,7 +205,7 @@ test('what is alpha’s cannot be used by another tenant: refused as if it were 
     const { code, param, message } = errorSchema.parse(await answer.json()).error;
     return { status: answer.status, code, param, message: message.replace(thing, '…') };
   };
-  const train = (file_id: string) => ({ model: 'emoji', name: 'x', files: [{ file_id, caption: '' }] });
+  const train = (file_id: string) => ({ model: 'emoji', name: 'x', files: [{ file_id, caption: 'red apple' }] });
   const [file, none] = [await app.upload(), newId('file')];
   const theirs = await said('/v1/trainings', train(file), file);
   expect(theirs).toEqual(await said('/v1/trainings', train(none), none));

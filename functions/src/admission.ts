@@ -85,23 +85,27 @@ function refusal(
 ): ApiError {
   if (used + n > limit) {
     const message = `${what} is ${limit} ${counter}, of which ${Math.max(0, limit - used)} are left; ${n} were wanted`;
-    return new ApiError(429, 'quota_exceeded', message, null, { retryAfterSeconds: Math.max(1, Math.ceil((renewedAt - Date.now()) / 1000)) });
+    return new ApiError(429, 'quota_exceeded', message, null, {
+      retryAfterSeconds: Math.max(1, Math.ceil((renewedAt - Date.now()) / 1000)),
+    });
   }
   const message = `${open} jobs are unfinished, want at most ${mostOpen}; wait for one to end, or cancel one`;
   return new ApiError(429, 'too_many_jobs', message, null, { retryAfterSeconds: 5 });
 }
 
 const lorasSchema = z.object({ loras: z.array(z.object({ name: z.string() })) });
-const nameSchema = z.object({ name: z.string() });
+const trainedSchema = z.object({ name: z.string(), continue_from: z.object({ lora: z.string().optional() }).nullish() });
 
 /** Of LoRAs that a token may not use, it learns as much as of those that are not there. */
 function requireLoras({ token }: Caller, kind: JobRecord['object'], request: object): void {
   const allowed = token?.loras;
   if (!allowed) return;
   if (kind === 'training') {
-    const { name } = nameSchema.parse(request);
-    if (!allowed.includes(name))
-      throw new ApiError(403, 'insufficient_scope', `this token may not train a LoRA named ${name}`, 'name');
+    const { name, continue_from } = trainedSchema.parse(request);
+    for (const [param, lora] of Object.entries({ name, 'continue_from.lora': continue_from?.lora })) {
+      if (lora === undefined || allowed.includes(lora)) continue;
+      throw new ApiError(403, 'insufficient_scope', `this token may not train the LoRA ${lora}, nor on from it`, param);
+    }
     return;
   }
   for (const [i, { name }] of lorasSchema.parse(request).loras.entries()) {

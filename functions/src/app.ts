@@ -13,8 +13,8 @@ import { models } from './models.ts';
 import { rateLimitHeaders } from './rate.ts';
 import { newRouter } from './router.ts';
 import type { Services } from './services.ts';
-import { trainingCheck } from './training-check.ts';
 import { tokens } from './tokens.ts';
+import { trainingCheck } from './training-check.ts';
 import { trainings } from './trainings.ts';
 import { usage } from './usage.ts';
 

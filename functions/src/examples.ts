@@ -241,8 +241,8 @@ const usage: Usage = {
   month: '2026-11',
   resets_at: '2026-12-01T00:00:00.000Z',
   limits: {
-    requests_per_minute: 3000,
-    requests_per_minute_per_key: 600,
+    requests_per_minute: 6000,
+    requests_per_minute_per_key: 1800,
     pictures_per_month: 100_000,
     training_steps_per_month: 2_000_000,
     unfinished_jobs: 200,

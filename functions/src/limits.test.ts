@@ -65,7 +65,7 @@ test('each key has its own requests, and all of a tenant’s together have a bou
 test('another tenant is not affected, nor is what needs no key', async () => {
   const { call, app, beta } = await setUp({ requests_per_minute: 0 });
   expect((await call('GET', '/v1/models')).status).toBe(429);
-  expect(rateOf(await call('GET', '/v1/models', undefined, beta))).toEqual(['600', '599', '40']);
+  expect(rateOf(await call('GET', '/v1/models', undefined, beta))).toEqual(['1800', '1799', '40']);
   const open = await app.request('/healthz');
   expect([open.status, open.headers.get('ratelimit-limit')]).toEqual([200, null]);
 });
@@ -88,7 +88,7 @@ test('pictures of a month: what is left is given out exactly, and renewed with t
 
 test('training steps have a quota of their own', async () => {
   const { call, upload, used } = await setUp({ training_steps_per_month: 100 });
-  const files = [{ file_id: await upload(), caption: '' }];
+  const files = [{ file_id: await upload(), caption: 'red apple' }];
   const train = (steps: number) => call('POST', '/v1/trainings', { model: 'emoji', name: 'x', files, steps });
   expect(await codeOf(await train(101))).toBe('quota_exceeded');
   expect((await train(60)).status).toBe(202);
@@ -172,7 +172,7 @@ test('so many jobs are unfinished and no more; one that ends, however it ends, m
 
 test('long trainings in front of them do not hide pictures that have ended', async () => {
   const { call, draw, end, upload, bucket } = await setUp({ unfinished_jobs: 30 });
-  const files = [{ file_id: await upload(), caption: '' }];
+  const files = [{ file_id: await upload(), caption: 'red apple' }];
   for (let i = 0; i < 29; i++) {
     vi.setSystemTime(start + i);
     const { id } = await (await call('POST', '/v1/trainings', { model: 'emoji', name: 'x', files, steps: 1 })).json();
@@ -192,8 +192,8 @@ test('usage tells limits and what is used of them, this tenant’s alone', async
     month: '2026-11',
     resets_at: '2026-12-01T00:00:00.000Z',
     limits: {
-      requests_per_minute: 3000,
-      requests_per_minute_per_key: 600,
+      requests_per_minute: 6000,
+      requests_per_minute_per_key: 1800,
       pictures_per_month: 7,
       training_steps_per_month: 2_000_000,
       unfinished_jobs: 200,

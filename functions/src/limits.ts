@@ -6,8 +6,9 @@ const count = z.int().min(0);
 /** What a tenant may use. These are the defaults; a tenant's record in the bucket, which its operator writes, has what differs. */
 export const tenantLimitsSchema = z
   .strictObject({
-    requests_per_minute: count.default(3000),
-    requests_per_minute_per_key: count.default(600),
+    requests_per_minute: count.default(6000),
+    /** A thousand pictures of a training are announced one by one. */
+    requests_per_minute_per_key: count.default(1800),
     pictures_per_month: count.default(100_000),
     training_steps_per_month: count.default(2_000_000),
     /** A tenant's open jobs are one item of the table, which is rewritten for each: more would be slow and dear. */

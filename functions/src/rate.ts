@@ -38,6 +38,8 @@ export async function countRequest({ bucket, limits }: Services, c: Context<Env>
       c.header('RateLimit-Remaining', `${left}`);
     }
     if (!charged)
-      throw new ApiError(429, 'rate_limited', `want at most ${limit} requests a minute; ask again in ${reset} s`, null, { retryAfterSeconds: reset });
+      throw new ApiError(429, 'rate_limited', `want at most ${limit} requests a minute; ask again in ${reset} s`, null, {
+        retryAfterSeconds: reset,
+      });
   }
 }

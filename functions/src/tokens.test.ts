@@ -77,9 +77,11 @@ test('a LoRA that a token may not use is to it as one that is not there', async 
 test('nor may it train another’s name over', async () => {
   const { token, call, upload } = await setUp();
   const held = await token({ scopes: ['trainings'], loras: ['mine'], quota: { training_steps: 10 } });
-  const files = [{ file_id: await upload(), caption: '' }];
-  const train = (name: string, steps: number) => call('POST', '/v1/trainings', { model: 'emoji', name, files, steps }, held);
+  const files = [{ file_id: await upload(), caption: 'red apple' }];
+  const train = (name: string, steps: number, more: object = {}) =>
+    call('POST', '/v1/trainings', { model: 'emoji', name, files, steps, ...more }, held);
   expect((await train('style', 5)).status).toBe(403);
+  expect((await train('mine', 5, { rank: 4, continue_from: { lora: 'style' } })).status).toBe(403);
   expect((await train('mine', 11)).status).toBe(429);
   expect((await train('mine', 10)).status).toBe(202);
   expect((await train('mine', 1)).status).toBe(429);
