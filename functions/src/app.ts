@@ -2,6 +2,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
 import { authenticate } from './authenticate.ts';
+import { batches } from './batches.ts';
 import { ApiError, answerError } from './error.ts';
 import { files } from './files.ts';
 import { health } from './health.ts';
@@ -44,6 +45,7 @@ export function createApp(services: Services) {
   app.route('/v1/trainings', trainings(services));
   app.route('/', trainingCheck(services));
   app.route('/v1/images', images(services));
+  app.route('/v1/batches', batches(services));
   app.route('/v1/loras', loras(services));
   app.route('/v1/models', models(services));
 

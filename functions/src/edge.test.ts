@@ -30,6 +30,7 @@ test('the app and its Lambda entry need neither Node’s modules nor the AWS SDK
     'hono/cors',
     'hono/http-exception',
     'hono/request-id',
+    'papaparse',
     'zod',
   ]);
 });

@@ -61,6 +61,10 @@ const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
   too_many_steps: 422,
   bad_settings: 422,
   preflight_failed: 422,
+  wrong_file_type: 422,
+  no_prices: 422,
+  nothing_to_retry: 409,
+  not_finished: 409,
   id_taken: 409,
   already_finished: 409,
 };

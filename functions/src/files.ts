@@ -10,7 +10,7 @@ import type { Services } from './services.ts';
 const post = createRoute({
   method: 'post',
   path: '/',
-  summary: 'Announce a picture and get a URL to PUT its bytes to',
+  summary: 'Announce a file (a picture, or the lines of a batch) and get a URL to PUT its bytes to',
   description: 'The URL takes exactly the announced number of bytes with the announced SHA-256, within 15 minutes.',
   request: body(fileRequestSchema, examples.fileRequest),
   responses: { 201: json('Where to put the bytes', fileUploadSchema, examples.fileUpload), ...errors(401, 422) },
@@ -24,7 +24,7 @@ const get = createRoute({
   responses: { 200: json('The file', fileViewSchema, examples.file), ...errors(401, 404) },
 });
 
-/** Pictures that callers upload. */
+/** Files that callers upload. */
 export function files(services: Services) {
   const { bucket } = services;
   return newRouter()

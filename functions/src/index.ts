@@ -1,4 +1,6 @@
 export { bucketKeys, type Caller, callerSchema, hashApiKey, type KeyStore, newApiKey } from './api-key.ts';
 export { createApp } from './app.ts';
+export { tick } from './batch/tick.ts';
+export { consume } from './consume.ts';
 export { findUnfit, imageTexts, nameText, refusalMessage, refuseUnfit, trainingTexts } from './moderate.ts';
 export type { Services } from './services.ts';

@@ -1,4 +1,7 @@
 import {
+  batchEstimateSchema,
+  batchRequestSchema,
+  batchViewSchema,
   fileRequestSchema,
   fileUploadSchema,
   fileViewSchema,
@@ -92,6 +95,10 @@ test.each([
   ['lora', loraRecordSchema],
   ['loraDownload', loraViewSchema],
   ['model', modelSchema],
+  ['batchRequest', batchRequestSchema],
+  ['batchEstimate', batchEstimateSchema],
+  ['batchValidating', batchViewSchema],
+  ['batch', batchViewSchema],
   ['imageRequest', imageRequestSchema],
   ['imageQueued', imageViewSchema],
   ['image', imageViewSchema],

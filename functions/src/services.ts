@@ -1,4 +1,4 @@
-import type { Bucket, JobQueues } from '@loraloom/jobs';
+import type { Bucket, JobQueues, Prices } from '@loraloom/jobs';
 import type { Moderator } from '@loraloom/moderation';
 import type { KeyStore } from './api-key.ts';
 
@@ -13,6 +13,8 @@ export interface Services {
   origins: readonly string[];
   /** Most seconds that an answer may be held back, if less than the API allows: a gateway gives up before. */
   waitSeconds?: number;
+  /** What pictures cost here; without them nothing is estimated. */
+  prices?: Prices | undefined;
   /** Judges prompts, captions and names; default: by the word lists alone. */
   moderator?: Moderator;
   /** Takes one structured log line. */

@@ -1,4 +1,13 @@
-import { type CreateServices, idOfKey, isFinal, type JobKind, type JobRecord, RequestError, readJob } from '@loraloom/jobs';
+import {
+  type CreateServices,
+  idOfKey,
+  isFinal,
+  type JobKind,
+  type JobRecord,
+  type Repeatable,
+  RequestError,
+  readJob,
+} from '@loraloom/jobs';
 import type { Context } from 'hono';
 import { z } from 'zod';
 import { ApiError } from './error.ts';
@@ -8,18 +17,44 @@ import type { Services } from './services.ts';
 /** Most seconds that an answer is held back, where nothing in front of the app gives up sooner. */
 const longestWaitSeconds = 60;
 
-/** The headers of a request that makes a job. */
-export const submitHeaders = z.object({
+/** The header of a request that may be repeated. */
+export const idempotencyHeaders = z.object({
   'idempotency-key': z.string().min(1).max(255).optional().meta({
     description:
       'Any text of your own: the same key and body give the same job, however often they are sent; with another body it is a 409',
     example: 'order-4711-poster-1',
   }),
+});
+
+/** The headers of a request that makes a job. */
+export const submitHeaders = idempotencyHeaders.extend({
   prefer: z.string().max(100).optional().meta({
     description: '`wait=20` holds the answer back for up to that many seconds, 60 at most; it is a 200 if the job ends meanwhile',
     example: 'wait=20',
   }),
 });
+
+/**
+ * Makes something once for each of the caller's own keys.
+ * @param create makes it under an id, or under a new one
+ */
+export async function once<T>(
+  c: Context<Env>,
+  { bucket, queues, log }: Services,
+  kind: Repeatable,
+  headers: z.infer<typeof idempotencyHeaders>,
+  create: (services: CreateServices, tenant: string, id: string | undefined) => Promise<T>,
+): Promise<T> {
+  const { tenant } = c.var.caller;
+  const key = headers['idempotency-key'];
+  const report = (error: unknown) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
+  const id = key === undefined ? undefined : await idOfKey(bucket, kind, tenant, key);
+  return create({ bucket, queues, report }, tenant, id).catch((error) => {
+    if (!(error instanceof RequestError && error.code === 'id_taken' && key !== undefined)) throw error;
+    const message = 'this Idempotency-Key came with another body before; want a new key, or the same body';
+    throw new ApiError(409, 'idempotency_key_reused', message, 'Idempotency-Key');
+  });
+}
 
 /**
  * Makes a job, once for each of the caller's own keys, and waits for its end if asked to.
@@ -28,20 +63,14 @@ export const submitHeaders = z.object({
  */
 export async function submit<Record extends JobRecord>(
   c: Context<Env>,
-  { bucket, queues, log, waitSeconds = longestWaitSeconds }: Services,
+  services: Services,
   kind: JobKind<object, Record>,
   headers: z.infer<typeof submitHeaders>,
   create: (services: CreateServices, tenant: string, id: string | undefined) => Promise<Record>,
 ): Promise<{ job: Record; status: 200 | 202 }> {
+  const { bucket, waitSeconds = longestWaitSeconds } = services;
   const { tenant } = c.var.caller;
-  const key = headers['idempotency-key'];
-  const report = (error: unknown) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
-  const id = key === undefined ? undefined : await idOfKey(bucket, kind, tenant, key);
-  let job = await create({ bucket, queues, report }, tenant, id).catch((error) => {
-    if (!(error instanceof RequestError && error.code === 'id_taken' && key !== undefined)) throw error;
-    const message = 'this Idempotency-Key came with another body before; want a new key, or the same body';
-    throw new ApiError(409, 'idempotency_key_reused', message, 'Idempotency-Key');
-  });
+  let job = await once(c, services, kind, headers, create);
   const asked = Number(/(?:^|[,;\s])wait=(\d+)/.exec(headers.prefer ?? '')?.[1] ?? 0);
   if (asked > 0) c.header('Preference-Applied', 'wait');
   const until = Date.now() + 1000 * Math.min(asked, longestWaitSeconds, waitSeconds);

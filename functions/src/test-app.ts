@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FileUpload, fileUploadSchema, keys, type LoraRecord, type Model, newId, putRecord } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { bucketKeys, hashApiKey, newApiKey } from './api-key.ts';
 import { createApp } from './app.ts';
 
@@ -46,7 +46,7 @@ export const lora: LoraRecord = {
 /** The app over a bucket and queues in memory, with a model, a LoRA of tenant `alpha`, and keys of two tenants. */
 export async function testApp() {
   const bucket = memoryBucket();
-  const queues = { trainings: memoryQueue(), images: memoryQueue() };
+  const queues = memoryQueues();
   const logged: Record<string, unknown>[] = [];
   const services = {
     bucket,

@@ -10,6 +10,7 @@ import {
   type JobStatus,
   NoSuchRecord,
   type Progress,
+  tellEnd,
   updateAttempt,
 } from '@loraloom/jobs';
 import { Failure } from './failure.ts';
@@ -36,7 +37,7 @@ class Canceled extends Error {}
  * @param work returns the job's output; throws Failure or InputError where trying again would not help
  */
 export async function attempt<Record extends JobRecord>(
-  { bucket }: Services,
+  { bucket, queues, log }: Services,
   kind: JobKind<object, Record>,
   { tenant, id }: { tenant: string; id: string },
   stop: AbortSignal,
@@ -47,10 +48,21 @@ export async function attempt<Record extends JobRecord>(
     if (error instanceof NoSuchRecord) return undefined;
     throw error;
   });
-  if (!begun || isFinal(begun.status)) return;
+  if (!begun) return;
+  // A message that cannot be sent now is in the outbox.
+  const tell = (job: Record) =>
+    tellEnd(bucket, queues.webhooks, tenant, job).catch((error) =>
+      log({ level: 'warn', message: 'end not yet told', id, error: String(error) }),
+    );
+  await tell(begun);
+  if (isFinal(begun.status)) return;
   const canceled = new AbortController();
   let reported = 0;
-  const update = (change: (job: Record) => Record) => updateAttempt(bucket, kind, tenant, begun, change);
+  const update = async (change: (job: Record) => Record) => {
+    const job = await updateAttempt(bucket, kind, tenant, begun, change);
+    await tell(job);
+    return job;
+  };
   const end = (change: { status: JobStatus; error?: JobError }) =>
     update((job) => ({ ...job, ...change, finished_at: new Date().toISOString() }));
   try {

@@ -2,6 +2,7 @@ import type { Bucket } from './bucket/port.ts';
 import { isFinal, type JobKind, type JobRecord } from './job.ts';
 import { keys } from './keys.ts';
 import { updateRecord } from './record.ts';
+import { noteEnd } from './webhook.ts';
 
 /** Another worker has begun a later attempt (this one's message expired meanwhile), or the job has ended. */
 export class AttemptLost extends Error {
@@ -22,12 +23,13 @@ export async function beginAttempt<Record extends JobRecord>(
   tenant: string,
   id: string,
 ): Promise<Record> {
-  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, (job) => {
+  const begin = (job: Record): Record | undefined => {
     if (isFinal(job.status)) return undefined;
     const now = new Date().toISOString();
     if (job.cancel_requested) return { ...job, status: 'canceled', finished_at: now };
     return { ...job, status: 'running', started_at: job.started_at ?? now, attempts: job.attempts + 1 };
-  });
+  };
+  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, begin, noteEnd(bucket, tenant));
 }
 
 /**
@@ -43,8 +45,9 @@ export async function updateAttempt<Record extends JobRecord>(
   begun: { id: string; attempts: number },
   change: (job: Record) => Record,
 ): Promise<Record> {
-  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, begun.id), kind.record, (job) => {
+  const fenced = (job: Record): Record => {
     if (job.attempts !== begun.attempts || isFinal(job.status)) throw new AttemptLost(begun.id, begun.attempts);
     return change(job);
-  });
+  };
+  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, begun.id), kind.record, fenced, noteEnd(bucket, tenant));
 }

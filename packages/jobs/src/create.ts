@@ -1,7 +1,8 @@
 import type { z } from 'zod';
+import type { Bucket } from './bucket/port.ts';
 import { checkTraining } from './check-training.ts';
 import { idSeed, newId } from './ids.ts';
-import { type ImageRecord, type imageRequestSchema, images } from './image.ts';
+import { type ImageRecord, type ImageRequest, type imageRequestSchema, images } from './image.ts';
 import { createJob, type JobServices } from './lifecycle.ts';
 import { RequestError } from './request-error.ts';
 import { type TrainingRecord, trainings } from './training.ts';
@@ -34,7 +35,7 @@ export async function createTraining(
 
 /**
  * Accepts a request for pictures whose model and LoRAs exist and fit.
- * @throws RequestError `unknown_model`, `unknown_lora`, `lora_mismatch`, `image_wanted`, `unknown_file`, `file_not_uploaded`
+ * @throws RequestError as settleImage does
  */
 export async function createImage(
   services: CreateServices,
@@ -42,6 +43,20 @@ export async function createImage(
   request: z.output<typeof imageRequestSchema>,
   id: string = newId('image'),
 ): Promise<ImageRecord> {
+  const settled = await settleImage(services.bucket, tenant, request, id);
+  return createJob(services, images, { tenant, id, request: settled, totalSteps: settled.steps }, services.report);
+}
+
+/**
+ * A request for pictures with every default filled in.
+ * @throws RequestError `unknown_model`, `unknown_lora`, `lora_mismatch`, `image_wanted`, `unknown_file`, `file_not_uploaded`
+ */
+export async function settleImage(
+  bucket: Bucket,
+  tenant: string,
+  request: z.output<typeof imageRequestSchema>,
+  id: string,
+): Promise<ImageRequest> {
   const { image, mask, image_strength } = request;
   for (const [param, given] of Object.entries({ mask, image_strength })) {
     if (given !== undefined && image === undefined)
@@ -49,13 +64,13 @@ export async function createImage(
   }
   const files = Object.entries({ image, mask }).flatMap(([param, id]) => (id === undefined ? [] : [{ id, param }]));
   const [model] = await Promise.all([
-    wantModel(services.bucket, request.model),
-    wantFiles(services.bucket, tenant, files, async ({ size_bytes }, key) =>
-      (await services.bucket.head(key))?.size === size_bytes ? true : undefined,
+    wantModel(bucket, request.model),
+    wantFiles(bucket, tenant, files, async ({ size_bytes }, key) =>
+      (await bucket.head(key))?.size === size_bytes ? true : undefined,
     ),
-    ...request.loras.map((lora, i) => wantLora(services.bucket, tenant, lora.name, request.model, `loras.${i}.name`)),
+    ...request.loras.map((lora, i) => wantLora(bucket, tenant, lora.name, request.model, `loras.${i}.name`)),
   ]);
-  const settled = {
+  return {
     ...request,
     width: request.width ?? model.resolution,
     height: request.height ?? model.resolution,
@@ -65,5 +80,4 @@ export async function createImage(
     seed: request.seed ?? idSeed(id),
     ...(image === undefined ? {} : { image_strength: image_strength ?? (mask === undefined ? 0.6 : 1) }),
   };
-  return createJob(services, images, { tenant, id, request: settled, totalSteps: settled.steps }, services.report);
 }

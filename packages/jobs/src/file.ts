@@ -4,24 +4,38 @@ import { fileIdSchema, newId } from './ids.ts';
 import { keys } from './keys.ts';
 import { createRecord, readRecord } from './record.ts';
 
-export const maxFileBytes = 20 * 1024 * 1024;
+const mib = 1024 * 1024;
+
+/** Most bytes of a file of each kind: pictures, and the lines or products of a batch. */
+export const maxFileBytes = {
+  'image/jpeg': 20 * mib,
+  'image/png': 20 * mib,
+  'image/webp': 20 * mib,
+  'application/jsonl': 100 * mib,
+  'text/csv': 20 * mib,
+} as const;
 const uploadSeconds = 15 * 60;
 
 /** What is about to be uploaded; the bytes must be exactly these. */
-export const fileRequestSchema = z
-  .strictObject({
-    name: z.string().min(1).max(255).meta({ example: 'apple.png' }),
-    content_type: z.enum(['image/jpeg', 'image/png', 'image/webp']).meta({ example: 'image/png' }),
-    size_bytes: z.int().min(1).max(maxFileBytes).meta({ example: 48213 }),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits')
-      .meta({ example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' }),
+const fileFields = z.strictObject({
+  name: z.string().min(1).max(255).meta({ example: 'apple.png' }),
+  content_type: z.enum(['image/jpeg', 'image/png', 'image/webp', 'application/jsonl', 'text/csv']).meta({ example: 'image/png' }),
+  size_bytes: z.int().min(1).max(maxFileBytes['application/jsonl']).meta({ example: 48213 }),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits')
+    .meta({ example: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' }),
+});
+export const fileRequestSchema = fileFields
+  .superRefine(({ content_type, size_bytes }, context) => {
+    const most = maxFileBytes[content_type];
+    if (size_bytes > most)
+      context.addIssue({ code: 'custom', path: ['size_bytes'], message: `want at most ${most} bytes of ${content_type}` });
   })
-  .meta({ id: 'FileRequest' });
+  .meta({ id: 'FileRequest', description: `Pictures and CSV: at most ${20 * mib} bytes; JSONL: at most ${100 * mib}` });
 export type FileRequest = z.infer<typeof fileRequestSchema>;
 
-export const fileRecordSchema = fileRequestSchema
+export const fileRecordSchema = fileFields
   .strip()
   .extend({ id: fileIdSchema, object: z.literal('file'), created_at: z.iso.datetime() })
   .meta({ id: 'FileRecord' });

@@ -3,6 +3,7 @@ import { fileIdSchema, imageIdSchema } from './ids.ts';
 import { type JobKind, jobFields } from './job.ts';
 import { nameSchema } from './keys.ts';
 import { refusalSchema } from './refusal.ts';
+import { webhookFields } from './webhook.ts';
 
 export const samplerSchema = z.enum(['ddim', 'pndm', 'euler', 'euler_a', 'dpmpp_2m', 'dpmpp_2m_karras', 'unipc', 'lcm']);
 export type Sampler = z.infer<typeof samplerSchema>;
@@ -54,6 +55,7 @@ export const imageRequestSchema = z
       description:
         'An uploaded picture over the image: what is white or transparent in it is made anew, what is black is kept, pixel for pixel',
     }),
+    ...webhookFields,
   })
   .meta({ id: 'ImageRequest' });
 

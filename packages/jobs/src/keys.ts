@@ -7,6 +7,8 @@ export const tenantSchema = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'want
 export const nameSchema = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'want 1 to 63 of a-z 0-9 . _ -');
 
 export type JobFolder = 'trainings' | 'images';
+/** Queues, and what of theirs the outbox may hold: messages of jobs, ticks of batches, ends that a webhook waits for. */
+export type QueueName = JobFolder | 'batches' | 'webhooks';
 
 /**
  * The layout of the bucket; nothing else spells a key. Every part is checked by its schema before it comes here.
@@ -17,10 +19,13 @@ export type JobFolder = 'trainings' | 'images';
  * tenants/{tenant}/trainings/{id}/checkpoints/{step}.safetensors, samples/{step}-{index}.png, events/{attempt}-{part}.ndjson
  * tenants/{tenant}/images/{id}/request.json, record.json, {index}.png
  * tenants/{tenant}/loras/{name}/record.json, {lora_id}.safetensors
+ * tenants/{tenant}/batches/{id}/record.json, lines/{chunk}.jsonl, results/{chunk}.json, output.jsonl, errors.jsonl, {archive}.zip
+ * tenants/{tenant}/deliveries/{id}/record.json
  * models/{name}/model.json and the diffusers folder beside it
  * keys/{hash}.json                       whose API key it is, see functions
+ * webhooks/{tenant}.json                 the secret that a tenant's webhooks are signed with
  * idempotency/{folder}/{tenant}/{hash}.json   the id that a caller's own key stands for, see idempotency.ts; expires
- * outbox/{folder}/{tenant}/{id}          a message that may not have been sent yet, see outbox.ts
+ * outbox/{queue}/{tenant}/{id}           a message that may not have been sent yet, see outbox.ts
  * ```
  */
 export const keys = {
@@ -45,6 +50,18 @@ export const keys = {
   loraRecord: (tenant: string, name: string) => `tenants/${tenant}/loras/${name}/record.json`,
   loraWeights: (tenant: string, name: string, loraId: string) => `tenants/${tenant}/loras/${name}/${loraId}.safetensors`,
 
+  batches: (tenant: string) => `tenants/${tenant}/batches/`,
+  batchRecord: (tenant: string, id: string) => `tenants/${tenant}/batches/${id}/record.json`,
+  batchLines: (tenant: string, id: string, chunk: number) => `tenants/${tenant}/batches/${id}/lines/${chunk}.jsonl`,
+  batchResults: (tenant: string, id: string, chunk: number) => `tenants/${tenant}/batches/${id}/results/${chunk}.json`,
+  batchOutput: (tenant: string, id: string) => `tenants/${tenant}/batches/${id}/output.jsonl`,
+  batchErrors: (tenant: string, id: string) => `tenants/${tenant}/batches/${id}/errors.jsonl`,
+  batchArchive: (tenant: string, id: string, archive: number) => `tenants/${tenant}/batches/${id}/${archive}.zip`,
+
+  deliveries: (tenant: string) => `tenants/${tenant}/deliveries/`,
+  deliveryRecord: (tenant: string, id: string) => `tenants/${tenant}/deliveries/${id}/record.json`,
+  webhookSecret: (tenant: string) => `webhooks/${tenant}.json`,
+
   models: () => 'models/',
   model: (name: string) => `models/${name}/model.json`,
   modelFile: (name: string, path: string) => `models/${name}/${path}`,
@@ -52,10 +69,10 @@ export const keys = {
   everyApiKey: () => 'keys/',
   apiKey: (hash: string) => `keys/${hash}.json`,
 
-  idempotency: (tenant: string, folder: JobFolder, hash: string) => `idempotency/${folder}/${tenant}/${hash}.json`,
+  idempotency: (tenant: string, folder: JobFolder | 'batches', hash: string) => `idempotency/${folder}/${tenant}/${hash}.json`,
 
   outbox: () => 'outbox/',
-  outboxEntry: (folder: JobFolder, tenant: string, id: string) => `outbox/${folder}/${tenant}/${id}`,
+  outboxEntry: (queue: QueueName, tenant: string, id: string) => `outbox/${queue}/${tenant}/${id}`,
 };
 
 /** So that keys sort as their numbers do. */

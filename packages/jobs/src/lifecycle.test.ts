@@ -11,7 +11,7 @@ import { cancelJob, createJob, listJobs, readJob } from './lifecycle.ts';
 import type { LoraRecord } from './lora.ts';
 import type { Model } from './model.ts';
 import { sweepOutbox } from './outbox.ts';
-import { memoryQueue } from './queue/memory.ts';
+import { memoryQueue, memoryQueues } from './queue/memory.ts';
 import { NoSuchRecord, putRecord } from './record.ts';
 import { trainings } from './training.ts';
 import { type TrainingRequestInput, trainingRequestSchema } from './training-request.ts';
@@ -50,7 +50,7 @@ const sha256 = createHash('sha256').update(picture).digest('hex');
 
 const fresh = () => {
   const bucket = memoryBucket();
-  return { bucket, queues: { trainings: memoryQueue(), images: memoryQueue() }, report: vi.fn() };
+  return { bucket, queues: memoryQueues(), report: vi.fn() };
 };
 let services = fresh();
 beforeEach(async () => {

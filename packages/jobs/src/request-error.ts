@@ -12,6 +12,10 @@ export type RequestErrorCode =
   | 'too_many_steps'
   | 'bad_settings'
   | 'preflight_failed'
+  | 'wrong_file_type'
+  | 'no_prices'
+  | 'nothing_to_retry'
+  | 'not_finished'
   | 'id_taken'
   | 'already_finished';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fileIdSchema, trainingIdSchema } from './ids.ts';
 import { nameSchema } from './keys.ts';
+import { webhookFields } from './webhook.ts';
 
 const pictureSchema = z.strictObject({
   file_id: fileIdSchema,
@@ -160,6 +161,7 @@ export const trainingRequestSchema = z
       .default('auto')
       .meta({ description: 'Less memory for more time; auto: where the memory would not do' }),
     mixed_precision: z.enum(['no', 'fp16']).optional().meta({ description: 'Default: what suits the worker’s device' }),
+    ...webhookFields,
   })
   .meta({ id: 'TrainingRequest' });
 

@@ -2,7 +2,7 @@ import { connect, LoraloomError } from '@loraloom/client';
 import { bucketKeys, createApp, hashApiKey, newApiKey } from '@loraloom/functions';
 import { beginAttempt, images, keys, type Model, putRecord, trainings, updateAttempt } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { expect, test } from 'vitest';
 
 const pepper = 'a pepper of at least thirty-two characters';
@@ -29,7 +29,7 @@ const pictureOf = (byte: number) =>
 /** The client over the app itself, without a network; requests to the bucket go to the bucket. */
 async function setUp() {
   const bucket = memoryBucket();
-  const queues = { trainings: memoryQueue(), images: memoryQueue() };
+  const queues = memoryQueues();
   const app = createApp({ bucket, queues, keys: bucketKeys(bucket), pepper, origins: [], log: () => undefined });
   const apiKey = await newApiKey();
   await putRecord(bucket, keys.apiKey((await hashApiKey(pepper, apiKey)) ?? ''), { tenant: 'local', key_id: 'k' });

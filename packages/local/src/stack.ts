@@ -5,10 +5,11 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { getRequestListener } from '@hono/node-server';
 import { serveStatic } from '@hono/node-server/serve-static';
-import { bucketKeys, createApp, hashApiKey } from '@loraloom/functions';
-import { keys, putRecord } from '@loraloom/jobs';
+import { bucketKeys, consume, createApp, hashApiKey, tick } from '@loraloom/functions';
+import { batchMessageSchema, keys, putRecord } from '@loraloom/jobs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
+import { startConsumer } from './consumer.ts';
 import { type ModelDescription, registerModel } from './register-model.ts';
 import { startS3 } from './s3/server.ts';
 import { openSecrets } from './secrets.ts';
@@ -29,6 +30,9 @@ export interface StackOptions {
 
 const bucketName = 'loraloom';
 const region = 'us-east-1';
+
+/** Nothing is charged here; the seconds are those of the emoji base on two CPU cores, at 128×128. */
+const localPrices = { currency: 'USD', per_image: 0, per_gpu_second: 0, gpu_seconds_per_megapixel_step: 1.5 };
 
 /** Starts S3, SQS, the API and a worker on this machine, all on loopback, over one data folder. */
 export async function startStack({ folder, port, models, pages, visibilitySeconds = 30 }: StackOptions) {
@@ -55,6 +59,15 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
     const bucket = sdkBucket(s3Client, bucketName);
     const trainings = await createQueue(sqsClient, 'trainings');
     const images = await createQueue(sqsClient, 'images');
+    const batches = await createQueue(sqsClient, 'batches');
+    const webhooks = await createQueue(sqsClient, 'webhooks');
+    const queues = {
+      trainings: sdkQueue(sqsClient, trainings.url),
+      images: sdkQueue(sqsClient, images.url),
+      batches: sdkQueue(sqsClient, batches.url),
+      webhooks: sdkQueue(sqsClient, webhooks.url),
+    };
+    const log = (line: Record<string, unknown>) => console.error(JSON.stringify(line));
     for (const { folder: modelFolder, ...description } of models) await registerModel(bucket, modelFolder, description);
     const hash = await hashApiKey(pepper, apiKey);
     if (!hash) throw new Error('the development key in secrets.json is not one of ours; delete that file');
@@ -62,11 +75,12 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
 
     const app = createApp({
       bucket,
-      queues: { trainings: sdkQueue(sqsClient, trainings.url), images: sdkQueue(sqsClient, images.url) },
+      queues,
       keys: bucketKeys(bucket),
       pepper,
       origins: [],
-      log: (line) => console.error(JSON.stringify(line)),
+      prices: localPrices,
+      log,
     });
     if (pages) app.get('/*', serveStatic({ root: pages }));
     const server = createServer(getRequestListener(app.fetch));
@@ -75,6 +89,10 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
       server.closeAllConnections();
       return new Promise((resolve) => server.close(resolve));
     });
+    const services = { bucket, queues, prices: localPrices, log };
+    closing.push(
+      startConsumer(queues.batches, (body) => consume(body, batchMessageSchema, (message) => tick(services, message), log), log),
+    );
     const worker = startWorkerProcess(
       {
         AWS_REGION: region,
@@ -83,6 +101,8 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
         BUCKET: bucketName,
         TRAININGS_QUEUE_URL: trainings.url,
         IMAGES_QUEUE_URL: images.url,
+        BATCHES_QUEUE_URL: batches.url,
+        WEBHOOKS_QUEUE_URL: webhooks.url,
         DEAD_QUEUE_URLS: [trainings.deadUrl, images.deadUrl].join(','),
         MODELS_DIR: join(folder, 'models'),
         S3_ENDPOINT: s3.url,
