@@ -13,6 +13,7 @@ import { newRouter } from './router.ts';
 import type { Services } from './services.ts';
 import { trainingCheck } from './training-check.ts';
 import { trainings } from './trainings.ts';
+import { webhooks } from './webhooks.ts';
 
 /** A thousand files with captions of 2,000 characters fit; Lambda takes 6 MB. */
 const maxBodyBytes = 4 * 1024 * 1024;
@@ -47,6 +48,7 @@ export function createApp(services: Services) {
   app.route('/v1/images', images(services));
   app.route('/v1/batches', batches(services));
   app.route('/v1/loras', loras(services));
+  app.route('/v1/webhooks', webhooks(services));
   app.route('/v1/models', models(services));
 
   app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', { type: 'http', scheme: 'bearer' });

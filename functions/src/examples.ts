@@ -2,6 +2,7 @@ import type {
   BatchEstimate,
   BatchRequestInput,
   BatchView,
+  DeliveryRecord,
   FileRequest,
   FileUpload,
   FileView,
@@ -16,6 +17,7 @@ import type {
   TrainingRecord,
   TrainingRequestInput,
   TrainingView,
+  WebhookSecret,
 } from '@loraloom/jobs';
 
 // What the API's description shows: one small story, from the first picture to the first result. A test holds every
@@ -270,7 +272,30 @@ const batch: BatchView = {
   },
 };
 
+const webhookSecret: WebhookSecret = {
+  object: 'webhook_secret',
+  secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=',
+  previous: null,
+  created_at: '2026-11-24T09:00:00.000Z',
+};
+const delivery: DeliveryRecord = {
+  id: 'whd_7yt09zhtv0c8r5n2k7w1m4x9qe',
+  object: 'webhook_delivery',
+  type: 'image.succeeded',
+  subject_id: image.id,
+  url: 'https://shop.example/hooks',
+  status: 'pending',
+  created_at: '2026-11-24T09:04:02.000Z',
+  finished_at: null,
+  attempts: 1,
+  attempts_left: 9,
+  next_attempt_at: '2026-11-24T09:04:14.000Z',
+  last_attempt: { at: '2026-11-24T09:04:02.000Z', status: 503, error: null },
+};
+
 export const examples = {
+  webhookSecret,
+  delivery,
   batchRequest,
   batchEstimate,
   batchValidating,

@@ -12,6 +12,7 @@ import {
   listJobs,
   NoSuchRecord,
   readJob,
+  tellEnd,
 } from '@loraloom/jobs';
 import { z } from 'zod';
 import { notFound } from './error.ts';
@@ -19,7 +20,7 @@ import { examples } from './examples.ts';
 import { imageTexts, refuseUnfit } from './moderate.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
-import { submit, submitHeaders } from './submit.ts';
+import { reportUnsent, submit, submitHeaders } from './submit.ts';
 
 const params = z.object({ id: imageIdSchema });
 const urlSeconds = 3600;
@@ -66,7 +67,7 @@ const cancel = createRoute({
 
 /** Requests for pictures. */
 export function images(services: Services) {
-  const { bucket } = services;
+  const { bucket, queues } = services;
   return newRouter()
     .openapi(post, async (c) => {
       refuseUnfit(services, imageTexts(c.req.valid('json')));
@@ -92,12 +93,13 @@ export function images(services: Services) {
       const image = await cancelJob(bucket, kind, c.var.caller.tenant, id).catch((error) => {
         throw error instanceof NoSuchRecord ? notFound(`image ${id}`, 'id') : error;
       });
+      await tellEnd(bucket, queues.webhooks, c.var.caller.tenant, image).catch(reportUnsent(c, services));
       return c.json(await viewOf(bucket, image), 200);
     });
 }
 
 /** The record with a presigned URL in place of each picture's key. */
-async function viewOf(bucket: Bucket, record: ImageRecord): Promise<ImageView> {
+export async function viewOf(bucket: Bucket, record: ImageRecord): Promise<ImageView> {
   if (!record.output) return { ...record, output: null };
   const pictures = record.output.images.map(async ({ key, ...picture }) => {
     const url = await bucket.presignGet(key, { expiresSeconds: urlSeconds });

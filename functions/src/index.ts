@@ -4,3 +4,5 @@ export { tick } from './batch/tick.ts';
 export { consume } from './consume.ts';
 export { findUnfit, imageTexts, nameText, refusalMessage, refuseUnfit, trainingTexts } from './moderate.ts';
 export type { Services } from './services.ts';
+export { deliver } from './webhook/deliver.ts';
+export { nodePost } from './webhook/post.ts';

@@ -2,6 +2,7 @@ import {
   batchEstimateSchema,
   batchRequestSchema,
   batchViewSchema,
+  deliveryRecordSchema,
   fileRequestSchema,
   fileUploadSchema,
   fileViewSchema,
@@ -15,6 +16,7 @@ import {
   trainingRecordSchema,
   trainingRequestSchema,
   trainingViewSchema,
+  webhookSecretSchema,
 } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
@@ -99,6 +101,8 @@ test.each([
   ['batchEstimate', batchEstimateSchema],
   ['batchValidating', batchViewSchema],
   ['batch', batchViewSchema],
+  ['webhookSecret', webhookSecretSchema],
+  ['delivery', deliveryRecordSchema],
   ['imageRequest', imageRequestSchema],
   ['imageQueued', imageViewSchema],
   ['image', imageViewSchema],

@@ -17,6 +17,11 @@ import type { Services } from './services.ts';
 /** Most seconds that an answer is held back, where nothing in front of the app gives up sooner. */
 const longestWaitSeconds = 60;
 
+/** Logs that a message could not be sent. It is in the outbox, and nobody need wait for it. */
+export function reportUnsent(c: Context<Env>, { log }: Services): (error: unknown) => void {
+  return (error) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
+}
+
 /** The header of a request that may be repeated. */
 export const idempotencyHeaders = z.object({
   'idempotency-key': z.string().min(1).max(255).optional().meta({
@@ -40,14 +45,15 @@ export const submitHeaders = idempotencyHeaders.extend({
  */
 export async function once<T>(
   c: Context<Env>,
-  { bucket, queues, log }: Services,
+  services: Services,
   kind: Repeatable,
   headers: z.infer<typeof idempotencyHeaders>,
   create: (services: CreateServices, tenant: string, id: string | undefined) => Promise<T>,
 ): Promise<T> {
   const { tenant } = c.var.caller;
   const key = headers['idempotency-key'];
-  const report = (error: unknown) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
+  const { bucket, queues } = services;
+  const report = reportUnsent(c, services);
   const id = key === undefined ? undefined : await idOfKey(bucket, kind, tenant, key);
   return create({ bucket, queues, report }, tenant, id).catch((error) => {
     if (!(error instanceof RequestError && error.code === 'id_taken' && key !== undefined)) throw error;

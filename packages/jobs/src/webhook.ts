@@ -11,8 +11,8 @@ const webhookUrlSchema = z
   .url({ protocol: /^https?$/ })
   .max(2000)
   .refine((text) => {
-    const url = new URL(text);
-    return url.username === '' && url.password === '' && (url.protocol === 'https:' || localHost.test(url.hostname));
+    const url = URL.parse(text);
+    return url?.username === '' && url.password === '' && (url.protocol === 'https:' || localHost.test(url.hostname));
   }, 'want https:// without user and password (http://localhost is for development)');
 
 const endSchema = z.enum(['succeeded', 'failed', 'canceled']);

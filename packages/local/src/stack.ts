@@ -5,8 +5,8 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { getRequestListener } from '@hono/node-server';
 import { serveStatic } from '@hono/node-server/serve-static';
-import { bucketKeys, consume, createApp, hashApiKey, tick } from '@loraloom/functions';
-import { batchMessageSchema, keys, putRecord } from '@loraloom/jobs';
+import { bucketKeys, consume, createApp, deliver, hashApiKey, nodePost, tick } from '@loraloom/functions';
+import { batchMessageSchema, endMessageSchema, keys, putRecord } from '@loraloom/jobs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
 import { startConsumer } from './consumer.ts';
@@ -89,9 +89,16 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
       server.closeAllConnections();
       return new Promise((resolve) => server.close(resolve));
     });
-    const services = { bucket, queues, prices: localPrices, log };
+    const services = { bucket, queues, prices: localPrices, log, post: nodePost({ allowLocal: true }) };
     closing.push(
       startConsumer(queues.batches, (body) => consume(body, batchMessageSchema, (message) => tick(services, message), log), log),
+    );
+    closing.push(
+      startConsumer(
+        queues.webhooks,
+        (body) => consume(body, endMessageSchema, (message) => deliver(services, message), log),
+        log,
+      ),
     );
     const worker = startWorkerProcess(
       {
