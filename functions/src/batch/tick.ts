@@ -15,8 +15,10 @@ import { run } from './run.ts';
 import type { BatchServices } from './services.ts';
 import { validate } from './validate.ts';
 
-/** Longest pause between two ticks: about as long as what is under way keeps a few GPUs busy. */
-const maxPauseSeconds = 4;
+/** Seconds until the next tick, longer while nothing happens, but no longer than what is under way keeps a few GPUs busy. */
+function pauseSeconds(idle: number): number {
+  return idle <= 1 ? 0 : Math.min(2 ** (idle - 2), 4);
+}
 
 /**
  * Moves a batch on, once for each number of a tick. Returning means that the message is done with.
@@ -38,8 +40,7 @@ export async function tick(services: BatchServices, message: BatchMessage): Prom
   const moved = { ...batch, ...change };
   const following = message.tick + 1;
   if (!isFinalBatch(moved.status)) {
-    const { idle } = moved.fanout;
-    await sendTick(queues.batches, { ...message, tick: following }, idle === 0 ? 0 : Math.min(2 ** (idle - 1), maxPauseSeconds));
+    await sendTick(queues.batches, { ...message, tick: following }, pauseSeconds(moved.fanout.idle));
   }
   const stored = await updateRecord(
     bucket,
