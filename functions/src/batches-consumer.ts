@@ -1,10 +1,12 @@
 import { batchMessageSchema } from '@loraloom/jobs';
+import { openModerator, parsePolicy } from '@loraloom/moderation';
 import { tick } from './batch/tick.ts';
 import { cloud } from './cloud.ts';
 import { queueHandler } from './consume.ts';
 import { pricesFrom } from './prices.ts';
 
-const services = { ...cloud, prices: pricesFrom(process.env) };
+const moderator = openModerator(parsePolicy(process.env.MODERATION));
+const services = { ...cloud, moderator, prices: pricesFrom(process.env) };
 
 /** Called with messages of the queue of batches. */
 export const handler = queueHandler(batchMessageSchema, (message) => tick(services, message), cloud.log);

@@ -68,10 +68,11 @@ test('whatever is wrong with a line is said with its number', async () => {
     line('11', { prompt: 'x'.repeat(70_000) }),
     '[1]\n',
     line('13', { image: newId('file') }),
-    line('14').trimEnd(),
+    line('14', { prompt: 'a naked girl, nsfw porn' }),
+    line('15').trimEnd(),
   ];
   const { errors, ...estimate } = await dryRun({ input_file_id: await uploadText('application/jsonl', texts.join('')) });
-  expect(estimate).toMatchObject({ lines: 2, invalid_lines: 11 });
+  expect(estimate).toMatchObject({ lines: 2, invalid_lines: 12 });
   const found = errors.map((error: { line: number; code: string; param: string | null }) => [
     error.line,
     error.code,
@@ -89,6 +90,7 @@ test('whatever is wrong with a line is said with its number', async () => {
     [11, 'line_too_long', null],
     [12, 'invalid_request', null],
     [13, 'unknown_file', 'image'],
+    [14, 'content_refused', 'prompt'],
   ]);
 });
 

@@ -133,13 +133,14 @@ export function batches(services: Services) {
     });
 }
 
-async function dryRun({ bucket, prices }: Services, tenant: string, request: BatchRecord['request']): Promise<BatchEstimate> {
+async function dryRun(services: Services, tenant: string, request: BatchRecord['request']): Promise<BatchEstimate> {
+  const { bucket, prices } = services;
   await wantBatchFiles(bucket, tenant, request);
   const found: BatchEstimate['errors'] = [];
   const work = { images: 0, megapixel_steps: 0 };
   let lines = 0;
   let invalid = 0;
-  for await (const checked of checkedLines(bucket, tenant, { request, retry_of: null })) {
+  for await (const checked of checkedLines(services, tenant, { request, retry_of: null })) {
     if ('code' in checked) {
       invalid++;
       if (found.length < maxLineErrors) found.push(checked);

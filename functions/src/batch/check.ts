@@ -12,10 +12,11 @@ import {
 } from '@loraloom/jobs';
 import { z } from 'zod';
 import { invalidRequest } from '../error.ts';
+import { findUnfit, imageTexts, refusalMessage } from '../moderate.ts';
 import { customIdSchema, jsonLines, type Line, type RawLine } from './lines.ts';
 import { rememberingBucket } from './memo.ts';
 import { failedLines } from './results.ts';
-import { callsAtOnce } from './services.ts';
+import { type BatchServices, callsAtOnce } from './services.ts';
 import { tableLines } from './table.ts';
 
 /** What a batch's lines come from. */
@@ -30,8 +31,13 @@ function rawLines(bucket: Bucket, tenant: string, { request, retry_of }: Source)
 export type Checked = Line | LineError;
 
 /** Every line of a batch, in order: as it will be kept, or what is wrong with it. */
-export async function* checkedLines(bucket: Bucket, tenant: string, source: Source): AsyncGenerator<Checked> {
-  const reading = rememberingBucket(bucket);
+export async function* checkedLines(
+  services: Pick<BatchServices, 'bucket' | 'moderator'>,
+  tenant: string,
+  source: Source,
+): AsyncGenerator<Checked> {
+  const { bucket } = services;
+  const reading = { ...services, bucket: rememberingBucket(bucket) };
   const seen = new Map<string, number>();
   let total = 0;
   let waiting: Promise<Checked>[] = [];
@@ -54,7 +60,12 @@ export async function* checkedLines(bucket: Bucket, tenant: string, source: Sour
 
 const withIdSchema = z.looseObject({ custom_id: customIdSchema });
 
-async function checkLine(bucket: Bucket, tenant: string, raw: RawLine, seen: Map<string, number>): Promise<Checked> {
+async function checkLine(
+  services: Pick<BatchServices, 'bucket' | 'moderator'>,
+  tenant: string,
+  raw: RawLine,
+  seen: Map<string, number>,
+): Promise<Checked> {
   const { line } = raw;
   if ('error' in raw) return { line, ...raw.error };
   const identified = withIdSchema.safeParse(raw.request);
@@ -68,9 +79,10 @@ async function checkLine(bucket: Bucket, tenant: string, raw: RawLine, seen: Map
   seen.set(custom_id, line);
   const request = imageRequestSchema.safeParse(rest);
   if (!request.success) return lineError(line, request.error.issues);
-  // A line's texts are to be judged here, where its other faults are: what this throws as a RequestError names the line.
+  const unfit = findUnfit(services, imageTexts(request.data));
+  if (unfit) return { line, code: 'content_refused', message: refusalMessage(unfit), param: unfit.param };
   try {
-    const { width, height, steps, n } = await settleImage(bucket, tenant, request.data, newId('image'));
+    const { width, height, steps, n } = await settleImage(services.bucket, tenant, request.data, newId('image'));
     const work: Work = { images: n, megapixel_steps: (n * steps * width * height) / 1e6 };
     return { line, custom_id, request: request.data, work };
   } catch (error) {

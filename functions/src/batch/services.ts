@@ -1,4 +1,5 @@
 import type { Bucket, JobQueues, Prices } from '@loraloom/jobs';
+import type { Moderator } from '@loraloom/moderation';
 
 /** What moving a batch on needs from the outside. */
 export interface BatchServices {
@@ -6,6 +7,8 @@ export interface BatchServices {
   queues: JobQueues;
   /** Without them nothing can be estimated. */
   prices?: Prices | undefined;
+  /** Judges prompts; default: by the word lists alone. */
+  moderator?: Moderator;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

@@ -60,7 +60,7 @@ export async function tick(services: BatchServices, message: BatchMessage): Prom
 }
 
 function move(services: BatchServices, tenant: string, batch: BatchRecord): Promise<Partial<BatchRecord>> {
-  if (batch.status === 'validating') return validate(services.bucket, tenant, batch);
+  if (batch.status === 'validating') return validate(services, tenant, batch);
   if (batch.status === 'finalizing') return finish(services.bucket, tenant, batch);
   return run(services, tenant, batch);
 }

@@ -1,7 +1,7 @@
-import { type BatchRecord, type Bucket, keys, type LineError } from '@loraloom/jobs';
+import { type BatchRecord, keys, type LineError } from '@loraloom/jobs';
 import { checkedLines, maxLineErrors } from './check.ts';
 import type { Line } from './lines.ts';
-import { callsAtOnce, chunkLines } from './services.ts';
+import { type BatchServices, callsAtOnce, chunkLines } from './services.ts';
 
 /** Pictures that share a zip file: of 3 MB each at most, so that it stays below 4 GB, which every program can open. */
 const archiveImages = 1000;
@@ -11,7 +11,8 @@ const archiveImages = 1000;
  * writes the same.
  * @returns what becomes of the record: running, or failed with what is wrong with which line
  */
-export async function validate(bucket: Bucket, tenant: string, batch: BatchRecord): Promise<Partial<BatchRecord>> {
+export async function validate(services: BatchServices, tenant: string, batch: BatchRecord): Promise<Partial<BatchRecord>> {
+  const { bucket } = services;
   const errors: LineError[] = [];
   const images: number[] = [];
   let total = 0;
@@ -27,7 +28,7 @@ export async function validate(bucket: Bucket, tenant: string, batch: BatchRecor
     await Promise.all(writing);
     writing = [];
   };
-  for await (const checked of checkedLines(bucket, tenant, batch)) {
+  for await (const checked of checkedLines(services, tenant, batch)) {
     if ('code' in checked) {
       invalid++;
       if (errors.length < maxLineErrors) errors.push(checked);
