@@ -1,7 +1,5 @@
-import { z } from 'zod';
-
-/** What Lambda passes on of an SQS queue, as far as we look at it. */
-const eventSchema = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) });
+import type { z } from 'zod';
+import { handleEach } from './queue-event.ts';
 
 type Log = (line: Record<string, unknown>) => void;
 
@@ -27,15 +25,5 @@ export async function consume<Message>(
 
 /** A Lambda handler of a queue's messages, for an event source that reports single failures (`ReportBatchItemFailures`). */
 export function queueHandler<Message>(schema: z.ZodType<Message>, handle: (message: Message) => Promise<void>, log: Log) {
-  return async (event: unknown): Promise<{ batchItemFailures: { itemIdentifier: string }[] }> => {
-    const failures: { itemIdentifier: string }[] = [];
-    for (const { messageId, body } of eventSchema.parse(event).Records) {
-      await consume(body, schema, handle, log).catch((error) => {
-        const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        log({ level: 'error', message: 'message left to be tried again', body: body.slice(0, 200), error: text });
-        failures.push({ itemIdentifier: messageId });
-      });
-    }
-    return { batchItemFailures: failures };
-  };
+  return (event: unknown) => handleEach(event, (body) => consume(body, schema, handle, log), log);
 }
