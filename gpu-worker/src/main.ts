@@ -36,6 +36,10 @@ const Environment = z.object({
   TRAINING_PICTURE_THRESHOLD: threshold,
   OUTPUT_PICTURE_THRESHOLD: threshold,
   VISIBILITY_SECONDS: z.coerce.number().int().min(2).max(43_200).default(60),
+  /** Half an hour below what SQS allows, to write a checkpoint in. */
+  MAX_VISIBILITY_SECONDS: z.coerce.number().min(1).max(43_200).default(41_400),
+  /** Below what whoever stops it waits before it kills, by the time that a checkpoint takes. */
+  GRACE_SECONDS: z.coerce.number().min(0).max(3600).default(100),
 });
 
 const environment = Environment.parse(process.env);
@@ -61,6 +65,8 @@ const services = {
     output_picture: environment.OUTPUT_PICTURE_THRESHOLD,
   }),
   visibilitySeconds: environment.VISIBILITY_SECONDS,
+  maxVisibilitySeconds: environment.MAX_VISIBILITY_SECONDS,
+  graceSeconds: environment.GRACE_SECONDS,
   log,
 };
 log({ level: 'info', message: 'worker started', queues: environment.QUEUES });

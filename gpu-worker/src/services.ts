@@ -1,6 +1,8 @@
 import type { Bucket, JobQueues } from '@loraloom/jobs';
 import type { PictureModerator } from './moderate.ts';
 
+export type QueueName = keyof JobQueues;
+
 /** What the worker needs from the outside; `main.ts` makes it, tests make it in memory. */
 export interface Services {
   bucket: Bucket;
@@ -14,6 +16,10 @@ export interface Services {
   moderator?: PictureModerator;
   /** Seconds for which a received message is hidden; prolonged while its job runs. */
   visibilitySeconds: number;
+  /** Seconds after which a job that still runs is put back as a new message: SQS hides one for twelve hours in all. */
+  maxVisibilitySeconds: number;
+  /** Seconds that jobs get to end by themselves when the worker is told to stop; what has not ended is put back. */
+  graceSeconds: number;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

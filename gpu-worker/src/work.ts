@@ -1,19 +1,17 @@
+import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageSchema, type Queue, type Received, sweepOutbox } from '@loraloom/jobs';
+import { messageSchema, sweepOutbox } from '@loraloom/jobs';
+import { type Handler, type Hold, hold } from './hold.ts';
 import { imageHandler } from './images.ts';
 import { bucketLoras } from './loras.ts';
 import { bucketModels } from './models.ts';
-import type { Services } from './services.ts';
+import type { QueueName, Services } from './services.ts';
 import { trainingHandler } from './training.ts';
 
-export type QueueName = 'trainings' | 'images';
-
-/** Carries a job through; returning is success, throwing leaves the message to the queue. */
-type Handler = (job: { tenant: string; id: string }, stop: AbortSignal) => Promise<void>;
-
 /**
- * Works on the named queues until `stop` aborts; then returns when what was begun is put back. Trainings go one at
- * a time; image jobs as many as there are slots, so that whatever waits in the queue joins the running batch as slots free up.
+ * Works on the named queues until `stop` aborts; then what was begun may end within the grace, and what is left is put back.
+ * Trainings go one at a time; image jobs as many as there are slots, so that whatever waits in the queue joins the running
+ * batch as slots free up. A job of which a worker may have died runs alone.
  */
 export async function work(services: Services, queues: readonly QueueName[], stop: AbortSignal): Promise<void> {
   const models = bucketModels(services);
@@ -22,74 +20,92 @@ export async function work(services: Services, queues: readonly QueueName[], sto
     trainings: trainingHandler(services, models, loras),
     images: imageHandler(services, models, loras),
   };
+  const atOnce: Record<QueueName, number> = { trainings: 1, images: services.slots };
+  const grace = (signal?: AbortSignal) =>
+    sleep(services.graceSeconds * 1000, undefined, { ref: false, ...(signal ? { signal } : {}) }).catch(() => undefined);
+
+  /** What runs, each with its end. */
+  const running = new Map<Hold, Promise<void>>();
+  const ends = new EventEmitter();
+  function begin(job: Hold): Promise<void> {
+    const ended = job.work(handlers[job.queue]).finally(() => {
+      running.delete(job);
+      ends.emit('end');
+    });
+    running.set(job, ended);
+    return ended;
+  }
+
+  /** Begins whatever comes, until `stop`, or until a job comes that must run alone; that one is returned. */
+  async function receiveTogether(): Promise<Hold | undefined> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([stop, over.signal]);
+    let alone: Hold | undefined;
+    const consume = async (name: QueueName) => {
+      while (!signal.aborted) {
+        const room = atOnce[name] - [...running.keys()].filter(({ queue }) => queue === name).length;
+        if (room > 0) {
+          for (const job of await receive(services, name, room, signal)) {
+            if (!job.alone) void begin(job);
+            else if (alone) await job.putBack();
+            else {
+              alone = job;
+              over.abort();
+            }
+          }
+        } else await once(ends, 'end', { signal }).catch(() => undefined);
+      }
+    };
+    await Promise.all(queues.map(consume));
+    return alone;
+  }
+
+  /** Waits until nothing runs any more; what takes longer than the grace, or until `hurry`, is put back. */
+  async function clear(hurry?: AbortSignal): Promise<void> {
+    const ended = Promise.all(running.values());
+    await Promise.race([ended, grace(hurry)]);
+    for (const job of running.keys()) job.release();
+    await ended;
+  }
+
   const sweep = setInterval(() => sweepQuietly(services), 120_000);
   sweepQuietly(services);
   try {
-    const atOnce: Record<QueueName, number> = { trainings: 1, images: services.slots };
-    await Promise.all(queues.map((name) => consume(services, name, handlers[name], atOnce[name], stop)));
+    for (let alone = await receiveTogether(); alone; alone = await receiveTogether()) {
+      await clear(stop);
+      if (stop.aborted) await alone.putBack();
+      // A long one that has not killed the worker by now is no longer under suspicion.
+      else await Promise.race([begin(alone), grace(stop)]);
+    }
+    await clear();
   } finally {
     clearInterval(sweep);
     await models.close();
   }
 }
 
-async function consume(services: Services, name: QueueName, handler: Handler, atOnce: number, stop: AbortSignal): Promise<void> {
+/** Up to `room` jobs of a queue, ten at most, or none when `signal` aborts the wait. */
+async function receive(services: Services, name: QueueName, room: number, signal: AbortSignal): Promise<Hold[]> {
   const { queues, visibilitySeconds, log } = services;
-  const running = new Set<Promise<void>>();
-  while (!stop.aborted) {
-    if (running.size >= atOnce) await Promise.race(running);
-    try {
-      const maxMessages = Math.min(10, atOnce - running.size);
-      for (const message of await queues[name].receive({ maxMessages, waitSeconds: 20, visibilitySeconds, signal: stop })) {
-        const job: Promise<void> = handle(services, queues[name], message, handler, stop)
-          // The message comes back by itself after its visibility.
-          .catch((error) => log({ level: 'error', message: 'message not put back', queue: name, error: String(error) }))
-          .finally(() => running.delete(job));
-        running.add(job);
-      }
-    } catch (error) {
-      if (stop.aborted) break;
-      log({ level: 'error', message: 'queue out of reach', queue: name, error: String(error) });
-      await sleep(2000, undefined, { signal: stop }).catch(() => undefined);
-    }
-  }
-  await Promise.all(running);
-}
-
-async function handle(
-  { visibilitySeconds, log }: Services,
-  queue: Queue,
-  message: Received,
-  handler: Handler,
-  stop: AbortSignal,
-): Promise<void> {
-  const job = parseMessage(message.body);
-  if (!job) {
-    log({ level: 'error', message: 'not a job message, dropped', body: message.body.slice(0, 200) });
-    return queue.delete(message.receipt);
-  }
-  // While a job runs its message stays hidden; a worker that dies lets it reappear.
-  const heartbeat = setInterval(() => {
-    queue
-      .extend(message.receipt, visibilitySeconds)
-      .catch((error) => log({ level: 'warn', message: 'heartbeat failed', id: job.id, error: String(error) }));
-  }, visibilitySeconds * 300);
   try {
-    await handler(job, stop);
-    await queue.delete(message.receipt);
+    const maxMessages = Math.min(10, room);
+    const messages = await queues[name].receive({ maxMessages, waitSeconds: 20, visibilitySeconds, signal });
+    const jobs: Hold[] = [];
+    for (const message of messages) {
+      const job = parseMessage(message.body);
+      if (job) jobs.push(hold(services, name, message, job));
+      else {
+        log({ level: 'error', message: 'not a job message, dropped', body: message.body.slice(0, 200) });
+        await queues[name].delete(message.receipt).catch(() => undefined);
+      }
+    }
+    return jobs;
   } catch (error) {
-    // Stopped: the message returns at once. Broken: after its visibility, and to the dead letters after a few times.
-    if (stop.aborted) await queue.extend(message.receipt, 0);
-    else
-      log({
-        level: 'error',
-        message: 'job left to be tried again',
-        id: job.id,
-        attempt: message.receiveCount,
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      });
-  } finally {
-    clearInterval(heartbeat);
+    if (!signal.aborted) {
+      log({ level: 'error', message: 'queue out of reach', queue: name, error: String(error) });
+      await sleep(2000, undefined, { signal }).catch(() => undefined);
+    }
+    return [];
   }
 }
 

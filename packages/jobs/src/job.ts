@@ -70,9 +70,12 @@ export interface JobKind<Request extends object, Record extends JobRecord> {
   record: z.ZodType<Record>;
 }
 
-/** What travels through a queue: a job's address, nothing else. */
+/** `alone`: a worker may have died of this job, so it is to be run with no others beside it. */
+const alone = z.literal(true).optional();
+
+/** What travels through a queue: a job's address, and how to handle it. */
 export const messageSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('training'), tenant: tenantSchema, id: trainingIdSchema }),
-  z.strictObject({ kind: z.literal('image'), tenant: tenantSchema, id: imageIdSchema }),
+  z.strictObject({ kind: z.literal('training'), tenant: tenantSchema, id: trainingIdSchema, alone }),
+  z.strictObject({ kind: z.literal('image'), tenant: tenantSchema, id: imageIdSchema, alone }),
 ]);
 export type JobMessage = z.infer<typeof messageSchema>;
