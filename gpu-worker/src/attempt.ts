@@ -51,6 +51,7 @@ export async function attempt<Record extends JobRecord>(
   if (!begun || isFinal(begun.status)) return;
   const canceled = new AbortController();
   let reported = 0;
+  let latest: Progress | undefined;
   const update = (change: (job: Record) => Record) => updateAttempt(bucket, kind, tenant, begun, change);
   const end = (change: { status: JobStatus; error?: JobError }) =>
     update((job) => ({ ...job, ...change, finished_at: new Date().toISOString() }));
@@ -64,7 +65,9 @@ export async function attempt<Record extends JobRecord>(
         await sleep(0);
         if (Date.now() - reported < 1000) return;
         reported = Date.now();
-        const job = await update((current) => ({ ...current, progress })).catch((error) => {
+        // Pictures of one job report side by side: a write that comes late tells what is known by then.
+        latest = progress;
+        const job = await update((current) => ({ ...current, progress: latest ?? progress })).catch((error) => {
           if (error instanceof AttemptLost) throw error;
           // Hours of work are not thrown away because nobody could be told of them for a moment.
           log({ level: 'warn', message: 'progress not written', id, error: String(error) });

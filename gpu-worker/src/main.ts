@@ -1,10 +1,9 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { S3Client } from '@aws-sdk/client-s3';
-import { SQSClient } from '@aws-sdk/client-sqs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
 import { z } from 'zod';
+import { openS3, openSqs } from './clients.ts';
 import { buryDead } from './dead.ts';
 import { pictureModerator } from './moderate.ts';
 import { work } from './work.ts';
@@ -44,8 +43,8 @@ const Environment = z.object({
 
 const environment = Environment.parse(process.env);
 const { AWS_REGION: region, S3_ENDPOINT, SQS_ENDPOINT } = environment;
-const s3 = new S3Client({ region, ...(S3_ENDPOINT ? { endpoint: S3_ENDPOINT, forcePathStyle: true } : {}) });
-const sqs = new SQSClient({ region, ...(SQS_ENDPOINT ? { endpoint: SQS_ENDPOINT } : {}) });
+const s3 = openS3({ region, ...(S3_ENDPOINT ? { endpoint: S3_ENDPOINT } : {}) });
+const sqs = openSqs({ region, ...(SQS_ENDPOINT ? { endpoint: SQS_ENDPOINT } : {}) });
 const bucket = sdkBucket(s3, environment.BUCKET);
 const log = (line: Record<string, unknown>) => console.log(JSON.stringify({ time: new Date().toISOString(), ...line }));
 
