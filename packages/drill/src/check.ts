@@ -34,6 +34,7 @@ export const parseJob = (text: string): Job => {
 export function wrongsOfHistory(key: string, versions: readonly Version[]): string[] {
   const wrongs: string[] = [];
   let before: Job | undefined;
+  let told = false;
   for (const [i, { text, by }] of versions.entries()) {
     const job = parseJob(text);
     const wrong = (what: string) => wrongs.push(`${key}, version ${i + 1} by ${by}: ${what}`);
@@ -45,8 +46,10 @@ export function wrongsOfHistory(key: string, versions: readonly Version[]): stri
       if (job.attempts < before.attempts) wrong(`attempts ${before.attempts} → ${job.attempts}`);
       if (job.attempts > before.attempts + 1) wrong(`attempts ${before.attempts} → ${job.attempts}`);
       if (before.cancel_requested && !job.cancel_requested) wrong('a cancel was forgotten');
-      if (job.attempts === before.attempts && job.progress.step < before.progress.step)
+      // A new attempt may begin further back, and says so with its first report.
+      if (job.attempts === before.attempts && told && job.progress.step < before.progress.step)
         wrong(`step ${before.progress.step} → ${job.progress.step} within an attempt`);
+      told = job.attempts === before.attempts;
       if (before.started_at !== null && job.started_at !== before.started_at) wrong('began another time');
       if (JSON.stringify(job.request) !== JSON.stringify(before.request)) wrong('another request');
     }

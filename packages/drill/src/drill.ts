@@ -28,7 +28,7 @@ const tally = await runSeeds(seeds, {
   atOnce: Number(values['at-once']),
   verbose: one !== undefined,
   told({ seed, wrongs, log }) {
-    if (++done % 50 === 0) console.log(`${done} of ${count} schedules`);
+    if (++done % 10 === 0) console.log(`${done} of ${count} schedules`);
     if (wrongs.length > 0 || one !== undefined) console.log(log.join('\n'));
     for (const wrong of wrongs) console.log(`ANOMALY, npm run drill -- --seed ${seed}: ${wrong}`);
   },

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch, Lora, Picture, PictureRequest, Pipeline, Training, TrainingStep } from '@loraloom/engine';
+import * as real from '@loraloom/engine';
+import { untilDone } from './clock.ts';
 
 /*
  * The worker's engine in the drill: the real one (pixels, LoRA files, models on disk), but for the arithmetic. What a picture or
@@ -8,6 +10,11 @@ import type { Batch, Lora, Picture, PictureRequest, Pipeline, Training, Training
  */
 
 export * from '@loraloom/engine';
+
+/** Their work is done by threads that only sharp knows of. */
+export const decodePicture: typeof real.decodePicture = (bytes) => untilDone(real.decodePicture(bytes));
+export const encodePng: typeof real.encodePng = (picture) => untilDone(real.encodePng(picture));
+export const resizeCover: typeof real.resizeCover = (...given) => untilDone(real.resizeCover(...given));
 
 const pictureStepMs = 1500;
 const trainingStepMs = 4000;

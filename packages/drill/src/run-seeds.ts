@@ -52,7 +52,14 @@ export async function runSeeds(
   await Promise.all(
     Array.from({ length: processes }, async () => {
       for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) {
-        const child = fork(program, [JSON.stringify({ seeds: chunk, atOnce, verbose })]);
+        const child = fork(program, [JSON.stringify({ seeds: chunk, atOnce, verbose })], {
+          stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+        });
+        // The embedded S3 prints every fault that it meets; only the last words of a process are of interest.
+        let words = '';
+        child.stderr?.on('data', (text) => {
+          words = (words + text).slice(-4000);
+        });
         child.on('message', (message) => {
           const outcome = outcomeSchema.parse(message);
           tally.schedules++;
@@ -62,7 +69,7 @@ export async function runSeeds(
           told(outcome);
         });
         const [code] = await once(child, 'exit');
-        if (code !== 0) throw new Error(`the process with seeds ${chunk[0]} to ${chunk.at(-1)} ended with ${code}`);
+        if (code !== 0) throw new Error(`the process with seeds ${chunk[0]} to ${chunk.at(-1)} ended with ${code}: ${words}`);
       }
     }),
   );

@@ -6,7 +6,7 @@ import { hashApiKey, newApiKey } from '@loraloom/functions';
 import { isFinal, keys, putRecord } from '@loraloom/jobs';
 import { registerModel } from '@loraloom/local';
 import { nameOf, parseJob, type Results, resultOf, wrongsAtTheEnd } from './check.ts';
-import { elapsedSeconds } from './clock.ts';
+import { trueSeconds } from './clock.ts';
 import { type Asked, beCustomer } from './customer.ts';
 import { faultsOf } from './faults.ts';
 import { openLink } from './link.ts';
@@ -46,8 +46,8 @@ export interface Outcome {
 /** Runs one schedule to its end, and looks whether all that must hold does. */
 export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results: Results }> {
   const begun = performance.now();
-  const born = elapsedSeconds();
-  const now = () => elapsedSeconds() - born;
+  const born = trueSeconds();
+  const now = () => trueSeconds() - born;
   const { seed } = plan;
   const folder = await mkdtemp(join(stage.folder, `${seed}-`));
   const world = await openWorld(folder);
@@ -109,7 +109,7 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
   let drained = false;
   while (!drained && now() < giveUp) {
     drained = await isOver(world);
-    if (!drained) await sleep(2000);
+    if (!drained) await sleep(10_000);
   }
   note('drill', { message: drained ? 'over' : 'given up' });
   for (const program of [...workers, api]) await program.stop();

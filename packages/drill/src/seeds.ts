@@ -3,15 +3,12 @@ import { registerHooks } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { accelerate } from './clock.ts';
+import { takeOverTime } from './clock.ts';
 
 /*
- * One process of the drill: runs the seeds it is sent, several at a time in the same accelerated time, and sends back what came of
+ * One process of the drill: runs the seeds it is sent, several at a time, and sends back what came of
  * each. The worker's code gets the drill's engine in place of the real one.
  */
-
-/** How many times as fast as outside time passes. */
-const factor = 50;
 
 registerHooks({
   resolve: (specifier, context, next) =>
@@ -19,7 +16,7 @@ registerHooks({
       ? next(new URL('engine.ts', import.meta.url).href, context)
       : next(specifier, context),
 });
-accelerate(factor);
+takeOverTime();
 
 const { planOf, undisturbed } = await import('./plan.ts');
 const { run } = await import('./schedule.ts');
