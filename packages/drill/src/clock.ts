@@ -137,7 +137,6 @@ async function untilNothingHappens(rest: (milliseconds: number) => Promise<void>
     const { events } = performance.nodeTiming.uvMetricsInfo;
     const files = elsewhere > 0 || process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
     if (performance.now() - began > 2000 && Math.random() < 0.01)
-      console.log('STUCK', elsewhere, events, seen, process.getActiveResourcesInfo().join(' ').slice(0, 300));
     // Whatever hangs for ten real seconds is not waited for.
     if ((events === seen && !files) || performance.now() - began > 10_000) {
       if (quiet === 2) await rest(1);
