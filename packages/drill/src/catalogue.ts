@@ -1,8 +1,8 @@
 import { encodePng } from '@loraloom/engine';
 import type { ImageRequestInput, TrainingRequestInput } from '@loraloom/jobs';
 
-/** Files that customers upload. Whoever reads the bytes of `poison` dies of it. */
-export type FileName = 'stripes' | 'dots' | 'text' | 'poison';
+/** Files that customers upload. `broken` begins and ends like a picture; whoever reads the bytes of `poison` dies of it. */
+export type FileName = 'stripes' | 'dots' | 'text' | 'broken' | 'poison';
 
 const picture = (shade: number) =>
   encodePng({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 3).map((_, i) => (i * shade) % 256) });
@@ -11,6 +11,10 @@ const contents: Record<FileName, () => Promise<Uint8Array>> = {
   stripes: () => picture(3),
   dots: () => picture(7),
   text: async () => new TextEncoder().encode('not a picture at all'),
+  broken: async () => {
+    const bytes = await picture(5);
+    return bytes.fill(0, 60, bytes.length - 20);
+  },
   poison: () => picture(11),
 };
 
@@ -19,7 +23,7 @@ export async function fileContent(name: FileName): Promise<Uint8Array<ArrayBuffe
 }
 
 /** How a job must end that nobody cancels. */
-export type Ending = 'succeeded' | 'not_a_picture' | 'worker_failed';
+export type Ending = 'succeeded' | 'not_a_picture' | 'picture_damaged' | 'worker_failed';
 
 interface Wanted<Request> {
   files: readonly FileName[];
@@ -53,9 +57,9 @@ export const trainingKinds = {
     ends: 'succeeded',
   },
   ruined: {
-    files: ['stripes', 'text'],
+    files: ['stripes', 'broken'],
     request: (ids) => ({ ...training, name: 'ruined', files: captioned(ids) }),
-    ends: 'not_a_picture',
+    ends: 'picture_damaged',
   },
   deadly: {
     files: ['stripes', 'poison'],

@@ -137,11 +137,11 @@ async function untilNothingHappens(rest: (milliseconds: number) => Promise<void>
     const { events } = performance.nodeTiming.uvMetricsInfo;
     const files = elsewhere > 0 || process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
     if (performance.now() - began > 2000 && Math.random() < 0.01)
-    // Whatever hangs for ten real seconds is not waited for.
-    if ((events === seen && !files) || performance.now() - began > 10_000) {
-      if (quiet === 2) await rest(1);
-      continue;
-    }
+      if ((events === seen && !files) || performance.now() - began > 10_000) {
+        // Whatever hangs for ten real seconds is not waited for.
+        if (quiet === 2) await rest(1);
+        continue;
+      }
     seen = events;
     quiet = -1;
     if (files) await rest(1);

@@ -55,7 +55,9 @@ function pictureOf({ width, height, image, loras, ...request }: PictureRequest):
 export async function* trainLora(_: Pipeline, training: Training, signal?: AbortSignal): AsyncGenerator<TrainingStep, Lora> {
   const { steps, rank, alpha, examples, seed, resume } = training;
   const about = JSON.stringify([steps, rank, alpha, seed, training.optimizer]);
-  let state = digest(about, ...examples.flatMap(({ picture, caption }) => [picture.data, caption]));
+  const shown: (string | Uint8Array)[] = [];
+  for (const { picture, caption } of examples) shown.push((await picture()).data, caption);
+  let state = digest(about, ...shown);
   let step = 0;
   if (resume) {
     const kept = Buffer.from(resume);
@@ -82,7 +84,7 @@ export async function* trainLora(_: Pipeline, training: Training, signal?: Abort
     await sleep(trainingStepMs);
     step++;
     state = digest(state, String(step));
-    yield { step, steps, loss: 1 / step, checkpoint, lora };
+    yield { step, steps, loss: 1 / step, learningRate: training.learningRate, checkpoint, lora, validate: async () => undefined };
   }
   return lora();
 }
