@@ -11,6 +11,7 @@ const stack = await startStack({ folder, port: Number(port), models: [tiny], vis
 const tell = () => process.send?.({ url: stack.url, apiKey: stack.apiKey, worker: stack.worker.pid() });
 process.on('message', (message) => {
   if (message === 'worker') tell();
+  else if (message === 'memory') process.send?.(process.memoryUsage.rss());
   else stack.close().then(() => process.exit(0));
 });
 tell();
