@@ -16,8 +16,8 @@ export const decodePicture: typeof real.decodePicture = (bytes) => untilDone(rea
 export const encodePng: typeof real.encodePng = (picture) => untilDone(real.encodePng(picture));
 export const resizeCover: typeof real.resizeCover = (...given) => untilDone(real.resizeCover(...given));
 
-const pictureStepMs = 1500;
-const trainingStepMs = 4000;
+const pictureStepMs = 700;
+const trainingStepMs = 2500;
 
 const digest = (...parts: (string | Uint8Array)[]) => {
   const hash = createHash('sha256');

@@ -68,27 +68,27 @@ export function planOf(seed: number): Plan {
     ...(likely(0.12, 'poisoned') ? [{ image: 'poisoned' } as const] : []),
     ...(likely(0.08, 'deadly') ? [{ training: 'deadly' } as const] : []),
   ].map((what, i): Ask => {
-    const canceled = likely(0.2, 'cancel', i) ? { cancelAfterSeconds: n(0, 40, 'cancel after', i) } : {};
+    const canceled = likely(0.2, 'cancel', i) ? { cancelAfterSeconds: n(0, 20, 'cancel after', i) } : {};
     return { what, atSeconds: n(0, 20, 'ask', i), once: likely(0.1, 'once', i), ...canceled };
   });
 
   return {
     seed,
     faultShare: oneOf([0, 0.01, 0.03, 0.06, 0.1], seed, 'share'),
-    calmAtSeconds: n(60, 150, 'calm'),
+    calmAtSeconds: n(30, 80, 'calm'),
     workers: list(n(1, 2, 'workers'), (i) => ({
       skewSeconds: skew(`worker ${i}`),
       slots: n(1, 4, 'slots', i),
       graceSeconds: oneOf([0, 20, 100], seed, 'grace', i),
-      maxVisibilitySeconds: likely(0.2, 'short-lived', i) ? n(15, 40, 'lives', i) : 41_400,
+      maxVisibilitySeconds: likely(0.2, 'short-lived', i) ? n(8, 20, 'lives', i) : 41_400,
       empty: likely(0.05, 'empty', i),
       deaths: deathsOf(`worker ${i}`, 3, 50),
     })),
     api: { skewSeconds: skew('api'), deaths: deathsOf('api', 2, 40) },
     outages: list(likely(0.4, 'outages') ? n(1, 2, 'outages') : 0, (i) => ({
       what: oneOf(['s3', 'sqs', 'disk'], seed, 'outage', i),
-      atSeconds: n(1, 60, 'outage at', i),
-      seconds: n(1, 30, 'outage for', i),
+      atSeconds: n(1, 40, 'outage at', i),
+      seconds: n(1, 20, 'outage for', i),
     })),
     asks,
   };

@@ -106,7 +106,7 @@ export async function startWorker(
     modelsFolder: plan.modelsFolder,
     provider: 'cpu' as const,
     slots: plan.slots,
-    visibilitySeconds: 30,
+    visibilitySeconds: 10,
     maxVisibilitySeconds: plan.maxVisibilitySeconds,
     graceSeconds: plan.graceSeconds,
     log: (line: Record<string, unknown>) => around.log(program, line),
