@@ -12,7 +12,7 @@ import { takeOverTime } from './clock.ts';
 
 registerHooks({
   resolve: (specifier, context, next) =>
-    specifier === '@loraloom/engine' && context.parentURL?.includes('/gpu-worker/')
+    specifier === '@loraloom/engine' && /\/(gpu-worker|trainer)\//.test(context.parentURL ?? '')
       ? next(new URL('engine.ts', import.meta.url).href, context)
       : next(specifier, context),
 });
