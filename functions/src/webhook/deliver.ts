@@ -46,7 +46,7 @@ const maxDelaySeconds = 900;
 
 /**
  * Seconds until the next attempt after so many: 10, 40, 160 … up to four hours, and up to half as much again, so that what failed
- * together does not come back together. Ten attempts take 12 to 18 hours.
+ * together does not come back together. Ten attempts take 16 to 24 hours.
  */
 function backoffSeconds(attempts: number, random: number): number {
   return Math.min(10 * 4 ** (attempts - 1), 4 * 3600) * (1 + random / 2);

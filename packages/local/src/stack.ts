@@ -31,9 +31,6 @@ export interface StackOptions {
 const bucketName = 'loraloom';
 const region = 'us-east-1';
 
-/** Nothing is charged here; the seconds are those of the emoji base on two CPU cores, at 128×128. */
-const localPrices = { currency: 'USD', per_image: 0, per_gpu_second: 0, gpu_seconds_per_megapixel_step: 1.5 };
-
 /** Starts S3, SQS, the API and a worker on this machine, all on loopback, over one data folder. */
 export async function startStack({ folder, port, models, pages, visibilitySeconds = 30 }: StackOptions) {
   await mkdir(folder, { recursive: true });
@@ -79,7 +76,6 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
       keys: bucketKeys(bucket),
       pepper,
       origins: [],
-      prices: localPrices,
       log,
     });
     if (pages) app.get('/*', serveStatic({ root: pages }));
@@ -89,7 +85,7 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
       server.closeAllConnections();
       return new Promise((resolve) => server.close(resolve));
     });
-    const services = { bucket, queues, prices: localPrices, log, post: nodePost({ allowLocal: true }) };
+    const services = { bucket, queues, log, post: nodePost({ allowLocal: true }) };
     closing.push(
       startConsumer(queues.batches, (body) => consume(body, batchMessageSchema, (message) => tick(services, message), log), log),
     );
