@@ -128,22 +128,27 @@ async function pass(rest: (milliseconds: number) => Promise<void>): Promise<neve
   }
 }
 
-/** Resolves when no event has come for a few rounds of the event loop and a millisecond, and no file is being read or written. */
+/** Resolves when nothing is under way, not even after a millisecond in which threads and the network had their turn. */
 async function untilNothingHappens(rest: (milliseconds: number) => Promise<void>): Promise<void> {
+  await untilQuiet(rest);
+  await rest(1);
+  // To wake up is an event, too.
+  await timers.setImmediate();
+  await untilQuiet(rest);
+}
+
+/** Resolves when no event has come for a few rounds of the event loop, and no file is being read or written. */
+async function untilQuiet(rest: (milliseconds: number) => Promise<void>): Promise<void> {
   const began = performance.now();
   let seen = -1;
-  for (let quiet = 0; quiet < 4; quiet++) {
+  for (let quiet = 0; quiet < 3; quiet++) {
     await timers.setImmediate();
     const { events } = performance.nodeTiming.uvMetricsInfo;
-    const files = elsewhere > 0 || process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
-    if (performance.now() - began > 2000 && Math.random() < 0.01)
-      if ((events === seen && !files) || performance.now() - began > 10_000) {
-        // Whatever hangs for ten real seconds is not waited for.
-        if (quiet === 2) await rest(1);
-        continue;
-      }
+    const busy = elsewhere > 0 || process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
+    // Whatever hangs for ten real seconds is not waited for.
+    if ((events === seen && !busy) || performance.now() - began > 10_000) continue;
     seen = events;
     quiet = -1;
-    if (files) await rest(1);
+    if (busy) await rest(1);
   }
 }
