@@ -55,7 +55,7 @@ export async function runSeeds(
         const child = fork(program, [JSON.stringify({ seeds: chunk, atOnce, verbose })], {
           stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         });
-        // The embedded S3 prints every fault that it meets; only the last words of a process are of interest.
+        // Only the last words of a process are of interest.
         let words = '';
         child.stderr?.on('data', (text) => {
           words = (words + text).slice(-4000);

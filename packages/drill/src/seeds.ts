@@ -17,6 +17,8 @@ registerHooks({
       : next(specifier, context),
 });
 takeOverTime();
+// The embedded S3 prints every fault that it meets.
+console.error = () => undefined;
 
 const { planOf, undisturbed } = await import('./plan.ts');
 const { run } = await import('./schedule.ts');
