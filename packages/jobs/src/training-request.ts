@@ -159,7 +159,10 @@ export const trainingRequestSchema = z
       .union([z.boolean(), z.literal('auto')])
       .default('auto')
       .meta({ description: 'Less memory for more time; auto: where the memory would not do' }),
-    mixed_precision: z.enum(['no', 'fp16']).optional().meta({ description: 'Default: what suits the worker’s device' }),
+    mixed_precision: z
+      .enum(['no', 'fp16'])
+      .optional()
+      .meta({ description: 'What the network computes in; the LoRA is float32 in either case. Default: no' }),
   })
   .meta({ id: 'TrainingRequest' });
 

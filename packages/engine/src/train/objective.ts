@@ -29,7 +29,7 @@ export interface BatchSize {
 
 /**
  * The loss as a function of the LoRA's two halves on each layer, named as its modules are, with fresh values: `up` zero.
- * @param size of all batches; what is not known serves any, and takes onnxruntime two to four times as long to open
+ * @param size of all batches; what is not known serves any, and takes onnxruntime two to three times as long to open
  */
 export async function loraObjective(
   pipeline: Pipeline,

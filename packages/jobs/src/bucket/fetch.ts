@@ -50,7 +50,7 @@ export function fetchBucket(access: AwsAccess, name: string): Bucket {
       return answer && { ...infoOf(answer), bytes: new Uint8Array(await answer.arrayBuffer()) };
     },
 
-    async put(key, body, { ifMatch, ifNoneMatch, contentType = 'application/octet-stream', tags } = {}) {
+    async put(key, body, { ifMatch, ifNoneMatch, contentType = 'application/octet-stream' } = {}) {
       const bytes = body instanceof Uint8Array ? plainBytes(body) : undefined;
       const answer = await send({
         method: 'PUT',
@@ -60,7 +60,6 @@ export function fetchBucket(access: AwsAccess, name: string): Bucket {
           // With the digest of the body in the signature, S3 refuses bytes that were damaged on the way.
           ...(bytes ? { 'x-amz-content-sha256': await sha256Hex(bytes) } : {}),
           ...(body instanceof Uint8Array ? {} : { 'content-length': `${body.size}` }),
-          ...(tags === undefined ? {} : { 'x-amz-tagging': `${new URLSearchParams(tags)}` }),
           ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
           ...(ifNoneMatch === undefined ? {} : { 'if-none-match': ifNoneMatch }),
         },

@@ -46,8 +46,7 @@ export type ByteRange = { start: number; end?: number };
 export type SizedStream = { stream: ReadableStream<Uint8Array>; size: number };
 /** `size`: bytes of the whole object, also when a range was asked for. */
 export type ObjectInfo = { etag: string; size: number; contentType: string };
-/** `tags` are what rules of the bucket, as the one after how many days pictures expire, tell objects apart by. */
-export type PutOptions = { ifMatch?: string; ifNoneMatch?: '*'; contentType?: string; tags?: Record<string, string> };
+export type PutOptions = { ifMatch?: string; ifNoneMatch?: '*'; contentType?: string };
 export type PresignPut = { size: number; sha256: string; contentType: string; expiresSeconds: number };
 export type Listing = {
   keys: { key: string; size: number; etag: string }[];

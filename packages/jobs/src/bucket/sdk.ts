@@ -68,7 +68,7 @@ export function sdkBucket(client: S3Client, name: string, options: { endpoint?: 
       return { ...found.info, bytes: new Uint8Array((await found.body?.transformToByteArray()) ?? []) };
     },
 
-    async put(key, body, { ifMatch, ifNoneMatch, contentType = 'application/octet-stream', tags } = {}) {
+    async put(key, body, { ifMatch, ifNoneMatch, contentType = 'application/octet-stream' } = {}) {
       try {
         const answer = await client.send(
           new PutObjectCommand({
@@ -77,7 +77,6 @@ export function sdkBucket(client: S3Client, name: string, options: { endpoint?: 
             ContentType: contentType,
             Body: body instanceof Uint8Array ? body : Readable.from(body.stream),
             ContentLength: body instanceof Uint8Array ? body.length : body.size,
-            ...(tags === undefined ? {} : { Tagging: `${new URLSearchParams(tags)}` }),
             ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
             ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
           }),
