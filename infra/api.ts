@@ -1,10 +1,12 @@
 import type { Bucket } from './bucket.ts';
+import type { Limits } from './limits.ts';
 import type { Queues } from './queues.ts';
 import type { Stage } from './stage.ts';
 
 interface Needs {
   bucket: Bucket;
   queues: Queues;
+  limits: Limits;
   origins: $util.Output<string[]>;
 }
 
@@ -22,7 +24,7 @@ export function createApi({ requests, domains }: Stage) {
 export type Api = ReturnType<typeof createApi>;
 
 /** The HTTP API: one function behind a gateway that knows no routes. */
-export function answerApi(api: Api, { bucket, queues, origins }: Needs) {
+export function answerApi({ oidc }: Stage, api: Api, { bucket, queues, limits, origins }: Needs) {
   // Set once, before the first deployment: see secrets.ts.
   const pepper = new sst.Secret('ApiKeyPepper');
   const objects = (...patterns: string[]) => patterns.map((pattern) => $interpolate`${bucket.arn}/${pattern}`);
@@ -36,8 +38,10 @@ export function answerApi(api: Api, { bucket, queues, origins }: Needs) {
       BUCKET: bucket.name,
       TRAININGS_QUEUE_URL: queues.trainings.live.url,
       IMAGES_QUEUE_URL: queues.images.live.url,
+      LIMITS_TABLE: limits.name,
       CORS_ORIGINS: origins.apply((list) => list.join(',')),
       KEY_PEPPER: pepper.value,
+      ...oidc,
     },
     // Not `link`: that would grant s3:* and sqs:*. A presigned URL may do what its signer may, so this is also all that
     // the URLs handed out can ever do.
@@ -58,12 +62,14 @@ export function answerApi(api: Api, { bucket, queues, origins }: Needs) {
           'tenants/*/loras/*',
           'outbox/*',
           'idempotency/*',
+          'keys/*',
         ),
       },
-      { actions: ['s3:DeleteObject'], resources: objects('outbox/*', 'tenants/*/files/*') },
+      { actions: ['s3:DeleteObject'], resources: objects('outbox/*', 'tenants/*/files/*', 'keys/*') },
       // Without it S3 answers 403, not 404, for an object that is not there. A condition on the prefix would bring that back.
       { actions: ['s3:ListBucket'], resources: [bucket.arn] },
       { actions: ['sqs:SendMessage', 'sqs:GetQueueAttributes'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
+      { actions: ['dynamodb:GetItem', 'dynamodb:UpdateItem'], resources: [limits.arn] },
     ],
   });
 }

@@ -6,6 +6,7 @@ import { createDeadLetters } from './dead-letters.ts';
 import { setDefaults } from './defaults.ts';
 import { createGpu } from './gpu.ts';
 import { createImage } from './image.ts';
+import { createLimits } from './limits.ts';
 import { createNetwork } from './network.ts';
 import { createQueues } from './queues.ts';
 import { createScaling } from './scaling.ts';
@@ -22,7 +23,7 @@ export function createCloud() {
   const origins = studio.url.apply((url) => [new URL(url).origin, ...stage.origins]);
   const bucket = createBucket(stage, origins);
   const queues = createQueues();
-  answerApi(api, { bucket, queues, origins });
+  answerApi(stage, api, { bucket, queues, limits: createLimits(), origins });
   createDeadLetters({ bucket, queues });
   const gpu = createGpu(stage, createNetwork());
   const workers = createWorkers(stage, { bucket, queues, gpu, image: createImage() });

@@ -7,6 +7,8 @@ export interface Stage {
   origins: string[];
   /** Own names, of a zone in this account's Route 53; without them the API and the studio have the ones that AWS gives. */
   domains?: { api: string; studio: string };
+  /** Whose JWTs the API takes, beside its own keys; see docs/access.md. */
+  oidc?: { OIDC_ISSUER: string; OIDC_AUDIENCE: string; OIDC_JWKS_URL: string };
   /** Requests per second that the API takes in all, and how many at once on top: a bound on cost, not on a tenant. */
   requests: { perSecond: number; burst: number };
   /** Days that pictures are kept; their records, small as they are, stay. LoRAs, files and models are kept until deleted. */

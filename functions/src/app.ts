@@ -1,20 +1,25 @@
 import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
+import { accessOf } from './access.ts';
 import { authenticate } from './authenticate.ts';
 import { ApiError, answerError } from './error.ts';
 import { files } from './files.ts';
 import { generate } from './generate.ts';
 import { health } from './health.ts';
 import { images } from './images.ts';
+import { apiKeys } from './keys.ts';
 import { loraImports } from './lora-imports.ts';
 import { loras } from './loras.ts';
 import { models } from './models.ts';
 import { openaiImages } from './openai-images.ts';
+import { rateLimitHeaders } from './rate.ts';
 import { newRouter } from './router.ts';
 import type { Services } from './services.ts';
+import { tokens } from './tokens.ts';
 import { trainingCheck } from './training-check.ts';
 import { trainings } from './trainings.ts';
+import { usage } from './usage.ts';
 
 /** A thousand files with captions of 2,000 characters fit; Lambda takes 6 MB. */
 const maxBodyBytes = 4 * 1024 * 1024;
@@ -23,21 +28,23 @@ const maxBodyBytes = 4 * 1024 * 1024;
 export function createApp(services: Services) {
   const app = newRouter();
   app.use(requestId());
+  for (const origin of services.origins) requireExact(origin);
   app.use(
     cors({
       origin: [...services.origins],
       allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer', 'X-Request-Id'],
-      exposeHeaders: ['Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id', 'X-Should-Retry'],
+      exposeHeaders: ['Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id', 'X-Should-Retry', ...rateLimitHeaders],
       maxAge: 600,
     }),
   );
+  app.use(authenticate(services));
   const limit = bodyLimit({
     maxSize: maxBodyBytes,
     onError: () => {
       throw new ApiError(413, 'too_large', `the body is too large; want at most ${maxBodyBytes} bytes`);
     },
   });
-  for (const path of ['/v1/*', '/generate']) app.use(path, authenticate(services), limit);
+  for (const path of ['/v1/*', '/generate']) app.use(path, limit);
 
   app.route('/', health());
   app.route('/v1/files', files(services));
@@ -49,14 +56,30 @@ export function createApp(services: Services) {
   app.route('/', loraImports(services));
   app.route('/v1/loras', loras(services));
   app.route('/v1/models', models(services));
+  app.route('/v1/keys', apiKeys(services));
+  app.route('/v1/tokens', tokens(services));
+  app.route('/v1/usage', usage(services));
 
-  app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', { type: 'http', scheme: 'bearer' });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', {
+    type: 'http',
+    scheme: 'bearer',
+    description:
+      'An API key, a short-lived token, or a JWT of the issuer that the deployment trusts, with any of the scopes named',
+  });
+  for (const definition of app.openAPIRegistry.definitions) {
+    if (definition.type !== 'route') continue;
+    const access = accessOf(definition.route);
+    definition.route.security = access && access !== 'public' ? access.scopes.map((scope) => ({ apiKey: [scope] })) : [];
+  }
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: { title: 'Loraloom', version: '1', description: 'Train LoRAs from a handful of pictures and generate with them.' },
     security: [{ apiKey: [] }],
   });
 
+  for (const { method, path } of app.routes) {
+    if (method !== 'ALL' && !accessOf({ method, path })) throw new Error(`access.ts does not say who may call ${method} ${path}`);
+  }
   // Routes other than middleware, to tell "no such path" from "not with this method".
   const routes = app.routes
     .filter(({ method }) => method !== 'ALL')
@@ -69,4 +92,10 @@ export function createApp(services: Services) {
   });
   app.onError((error, c) => answerError(error, c, services.log));
   return app;
+}
+
+/** Never `*`, nor anything else that stands for more than one page's origin. */
+function requireExact(origin: string): void {
+  if (URL.canParse(origin) && new URL(origin).origin === origin && !origin.includes('*')) return;
+  throw new Error(`origins: want exact ones as https://studio.example, not ${origin}`);
 }

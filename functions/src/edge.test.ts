@@ -29,6 +29,8 @@ test('the app and its Lambda entry need neither Node’s modules nor the AWS SDK
     'hono/cors',
     'hono/http-exception',
     'hono/request-id',
+    'hono/route',
+    'jose',
     'zod',
   ]);
 });

@@ -30,13 +30,15 @@ export class ApiError extends Error {
   readonly param: string | null;
   /** What a program may want to know beyond the field at fault. */
   readonly more: { findings?: readonly Finding[] | undefined; refusal?: Refusal };
+  /** When it is worth asking again. */
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(
     status: ContentfulStatusCode,
     code: string,
     message: string,
     param: string | null = null,
-    more: ApiError['more'] = {},
+    { retryAfterSeconds, ...more }: ApiError['more'] & { retryAfterSeconds?: number } = {},
   ) {
     super(message);
     this.name = 'ApiError';
@@ -44,6 +46,7 @@ export class ApiError extends Error {
     this.code = code;
     this.param = param;
     this.more = more;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
@@ -106,8 +109,9 @@ function asApiError(error: unknown): ApiError | undefined {
   return undefined;
 }
 
-function answer(c: Context<Env>, { status, code, message, param, more }: ApiError): Response {
+function answer(c: Context<Env>, { status, code, message, param, more, retryAfterSeconds }: ApiError): Response {
   if (status === 401) c.header('WWW-Authenticate', 'Bearer');
+  if (retryAfterSeconds !== undefined) c.header('Retry-After', `${retryAfterSeconds}`);
   return c.json({ error: { code, message, type: errorType(status), param, request_id: c.var.requestId, ...more } }, status);
 }
 

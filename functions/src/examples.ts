@@ -18,6 +18,12 @@ import type {
   TrainingRequestInput,
   TrainingView,
 } from '@loraloom/jobs';
+import type { z } from 'zod';
+import type { ApiKey } from './api-key.ts';
+import type { keyRequestSchema } from './keys.ts';
+import type { tokenRequestSchema } from './token.ts';
+import type { tokenSchema } from './tokens.ts';
+import type { Usage } from './usage.ts';
 
 // What the API's description shows: one small story, from the first picture to the first result. A test holds every
 // example against its schema.
@@ -280,11 +286,58 @@ const openaiFile = {
   status: 'processed' as const,
 };
 
+const keyRequest: z.input<typeof keyRequestSchema> = { name: 'shop backend', scopes: ['images'] };
+const key: ApiKey = {
+  id: 'key_7yt09zhtwm4c8v1r6q3n0x5jds',
+  object: 'key',
+  name: 'shop backend',
+  scopes: ['images'],
+  created_at: '2026-11-24T08:59:00.000Z',
+  expires_at: null,
+};
+const newKey = { ...key, key: `ll_${sha256}1b2c3d4e` };
+
+const tokenRequest: z.input<typeof tokenRequestSchema> = {
+  scopes: ['images'],
+  loras: ['my-style'],
+  quota: { pictures: 20 },
+  minutes: 30,
+};
+const token: z.output<typeof tokenSchema> = {
+  id: 'tok_7yt09zhtx2n6k0d4w9s3b8q1fe',
+  object: 'token',
+  token: 'llt_eyJhbGciOiJIUzI1NiIsInR5cCI6ImxvcmFsb29tLXRva2VuK2p3dCJ9.…',
+  scopes: ['images'],
+  loras: ['my-style'],
+  quota: { pictures: 20 },
+  expires_at: '2026-11-24T09:35:00.000Z',
+};
+
+const usage: Usage = {
+  object: 'usage',
+  month: '2026-11',
+  resets_at: '2026-12-01T00:00:00.000Z',
+  limits: {
+    requests_per_minute: 6000,
+    requests_per_minute_per_key: 1800,
+    pictures_per_month: 100_000,
+    training_steps_per_month: 2_000_000,
+    unfinished_jobs: 200,
+  },
+  used: { pictures: 412, training_steps: 1600, unfinished_jobs: 3 },
+};
+
 export const examples = {
   generation,
   generated,
   generate,
   openaiFile,
+  keyRequest,
+  key,
+  newKey,
+  tokenRequest,
+  token,
+  usage,
   fileRequest,
   file,
   fileUpload,

@@ -35,7 +35,7 @@ const post = createRoute({
   responses: {
     200: json('The file that was sent as a form', openaiFileSchema, examples.openaiFile),
     201: json('Where to put the bytes', fileUploadSchema, examples.fileUpload),
-    ...errors(401, 413, 422),
+    ...errors(401, 403, 413, 422, 429),
   },
 });
 
@@ -51,7 +51,7 @@ const list = createRoute({
       next: null,
       has_more: false,
     }),
-    ...errors(401, 422),
+    ...errors(401, 403, 422, 429),
   },
 });
 
@@ -61,7 +61,7 @@ const get = createRoute({
   summary: 'A file, and whether its bytes have arrived',
   description: 'What was sent as a form, with a purpose, is shown as OpenAI’s API shows files.',
   request: { params },
-  responses: { 200: json('The file', shownSchema, examples.file), ...errors(401, 404) },
+  responses: { 200: json('The file', shownSchema, examples.file), ...errors(401, 403, 404, 429) },
 });
 
 const remove = createRoute({
@@ -75,7 +75,7 @@ const remove = createRoute({
       object: 'file',
       deleted: true,
     }),
-    ...errors(401, 404),
+    ...errors(401, 403, 404, 429),
   },
 });
 

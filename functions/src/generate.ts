@@ -8,6 +8,7 @@ import { imageViews } from './image-view.ts';
 import { body, errors, json, newRouter } from './router.ts';
 import type { Services } from './services.ts';
 import { submitHeaders } from './submit.ts';
+import { requireUse } from './token-loras.ts';
 
 const { prompt, negative_prompt, model, steps, seed, width, height } = imageRequestSchema.shape;
 
@@ -33,7 +34,7 @@ const post = createRoute({
   request: { headers: submitHeaders.pick({ 'idempotency-key': true }), ...body(generateSchema, examples.generate) },
   responses: {
     200: json('The picture', z.object({ image: z.string() }), { image: 'data:image/png;base64,iVBORw0KGgo…' }),
-    ...errors(401, 409, 422, 504),
+    ...errors(401, 403, 409, 422, 429, 504),
   },
 });
 
@@ -43,6 +44,7 @@ export function generate(services: Services) {
   return newRouter().openapi(post, async (c) => {
     const { lora_name, strength, model: named, ...same } = c.req.valid('json');
     const { tenant } = c.var.caller;
+    if (lora_name !== undefined) requireUse(c.var.caller, [{ name: lora_name, param: 'lora_name' }]);
     const base = named ?? (await baseFor(services.bucket, tenant, lora_name));
     const request = { ...same, model: base, n: 1, loras: lora_name ? [{ name: lora_name, weight: strength }] : [] };
     const job = await finishedImage(c, services, c.req.valid('header'), request);

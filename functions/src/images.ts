@@ -31,7 +31,7 @@ const post = createRoute({
   responses: {
     200: json('It has ended already: a repeated request, or one that was waited for', imageViewSchema, examples.image),
     202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
-    ...errors(401, 409, 422),
+    ...errors(401, 403, 409, 422, 429),
   },
 });
 
@@ -49,7 +49,7 @@ const put = createRoute({
   responses: {
     200: json('It has ended already', imageViewSchema, examples.image),
     202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
-    ...errors(401, 404, 409, 422),
+    ...errors(401, 403, 404, 409, 422, 429),
   },
 });
 
@@ -60,7 +60,7 @@ const list = createRoute({
   request: { query: pageQuery(imageIdSchema) },
   responses: {
     200: json('A page', pageOf(imageViewSchema), { object: 'list', data: [examples.image], next: null }),
-    ...errors(401, 422),
+    ...errors(401, 403, 422, 429),
   },
 });
 
@@ -70,7 +70,7 @@ const get = createRoute({
   summary: 'A request for pictures, with a URL of each picture once it has succeeded',
   description: 'The URLs are valid for an hour; ask again for fresh ones. After `output.expires_at` it is a 410.',
   request: { params, query: formatQuery },
-  responses: { 200: json('The request', imageViewSchema, examples.image), ...errors(401, 404, 410, 422) },
+  responses: { 200: json('The request', imageViewSchema, examples.image), ...errors(401, 403, 404, 410, 422, 429) },
 });
 
 const cancel = createRoute({
@@ -78,7 +78,7 @@ const cancel = createRoute({
   path: '/{id}/cancel',
   summary: 'Cancel a request for pictures: a queued one at once, a running one as soon as its worker sees it',
   request: { params },
-  responses: { 200: json('The request', imageViewSchema, examples.imageQueued), ...errors(401, 404, 409) },
+  responses: { 200: json('The request', imageViewSchema, examples.imageQueued), ...errors(401, 403, 404, 409, 429) },
 });
 
 /** Requests for pictures. */

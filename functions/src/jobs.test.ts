@@ -102,7 +102,8 @@ test('cancel against worker: whoever comes first, both see the same end', async 
   const race = async () => {
     const { id } = await (await create('images')).json();
     const work = async () => {
-      // The API has read the key meanwhile.
+      // The API has read the key and the limits meanwhile.
+      await travel();
       await travel();
       await travel();
       const begun = await beginAttempt(far, images, 'alpha', id);
@@ -353,11 +354,10 @@ test('pictures that were removed are told from those that never were', async () 
 });
 
 test('a queued job says how many wait and how long it may take, and can be watched without the API', async () => {
-  const { create, call, bucket } = await setUp();
+  const { create, call, bucket, services, alpha } = await setUp();
   for (let i = 0; i < 3; i++) await create('images');
   const { id, urls } = await (await create('images')).json();
   // Counted once in five seconds: another app's first look.
-  const { services, alpha } = await testApp();
   await bucket.put(
     keys.pace('images', 'one'),
     Buffer.from(JSON.stringify({ jobs_per_second: 0.5, measured_at: new Date().toISOString() })),
@@ -369,7 +369,7 @@ test('a queued job says how many wait and how long it may take, and can be watch
   const old = new Date(Date.now() - 600_000).toISOString();
   await bucket.put(keys.pace('images', 'gone'), Buffer.from(JSON.stringify({ jobs_per_second: 9, measured_at: old })));
   const queues = { ...services.queues, images: { ...services.queues.images, waiting: async () => 7 } };
-  const other = createApp({ ...services, bucket, queues, keys: { find: async () => ({ tenant: 'alpha', key_id: 'k' }) } });
+  const other = createApp({ ...services, bucket, queues });
   const look = async () => (await other.request(`/v1/images/${id}`, { headers: { authorization: `Bearer ${alpha}` } })).json();
   // Seven and this one, at two a second.
   expect(await look()).toMatchObject({ queue_position: 7, estimated_seconds: 4 });

@@ -1,10 +1,11 @@
 import { fetchBucket } from '@loraloom/jobs/bucket/fetch';
+import { dynamoLimits } from '@loraloom/jobs/limits/dynamo';
 import { fetchQueue } from '@loraloom/jobs/queue/fetch';
 import { openModerator, parsePolicy } from '@loraloom/moderation';
 import { handle } from 'hono/aws-lambda';
 import { z } from 'zod';
-import { bucketKeys } from './api-key.ts';
 import { createApp } from './app.ts';
+import { algorithmSchema } from './oidc.ts';
 
 const environment = z
   .object({
@@ -15,13 +16,40 @@ const environment = z
     BUCKET: z.string(),
     TRAININGS_QUEUE_URL: z.url(),
     IMAGES_QUEUE_URL: z.url(),
+    LIMITS_TABLE: z.string(),
     KEY_PEPPER: z.string().min(32),
     /** What moderation lets through, as JSON; see docs/moderation.md. */
     MODERATION: z.string().optional(),
     /** Comma-separated. */
     CORS_ORIGINS: z.string().default(''),
+    /** With these three, JWTs of this issuer are good as well; see oidc.ts. */
+    OIDC_ISSUER: z.string().optional(),
+    OIDC_AUDIENCE: z.string().optional(),
+    OIDC_JWKS_URL: z.url().optional(),
+    OIDC_ALGORITHMS: z
+      .string()
+      .default('RS256,ES256')
+      .transform((list) => list.split(','))
+      .pipe(z.array(algorithmSchema)),
+    OIDC_TENANT_CLAIM: z.string().default('tenant'),
+    OIDC_SCOPES_CLAIM: z.string().default('scope'),
   })
   .parse(process.env);
+
+const { OIDC_ISSUER: issuer, OIDC_AUDIENCE: audience, OIDC_JWKS_URL: jwksUrl } = environment;
+if ([issuer, audience, jwksUrl].some(Boolean) && !(issuer && audience && jwksUrl)) {
+  throw new Error('want all of OIDC_ISSUER, OIDC_AUDIENCE and OIDC_JWKS_URL, or none');
+}
+const oidc = issuer &&
+  audience &&
+  jwksUrl && {
+    issuer,
+    audience,
+    jwksUrl,
+    algorithms: environment.OIDC_ALGORITHMS,
+    tenantClaim: environment.OIDC_TENANT_CLAIM,
+    scopesClaim: environment.OIDC_SCOPES_CLAIM,
+  };
 
 const region = environment.AWS_REGION;
 const credentials = () => ({
@@ -39,7 +67,8 @@ export const handler = handle(
       trainings: fetchQueue(sqs, environment.TRAININGS_QUEUE_URL),
       images: fetchQueue(sqs, environment.IMAGES_QUEUE_URL),
     },
-    keys: bucketKeys(bucket),
+    limits: dynamoLimits({ endpoint: `https://dynamodb.${region}.amazonaws.com`, region, credentials }, environment.LIMITS_TABLE),
+    ...(oidc ? { oidc } : {}),
     pepper: environment.KEY_PEPPER,
     // The gateway gives up after 30.
     waitSeconds: 25,

@@ -39,7 +39,7 @@ const list = createRoute({
   request: { query: pageQuery(nameSchema) },
   responses: {
     200: json('A page', pageOf(loraRecordSchema), { object: 'list', data: [examples.lora], next: null }),
-    ...errors(401, 422),
+    ...errors(401, 403, 422, 429),
   },
 });
 
@@ -48,7 +48,7 @@ const get = createRoute({
   path: '/{name}',
   summary: 'A LoRA’s latest version, or name@lora_…, with a URL to download it (safetensors), valid for an hour',
   request: { params: z.object({ name: loraReferenceSchema }) },
-  responses: { 200: json('The LoRA', loraViewSchema, examples.loraDownload), ...errors(401, 404, 410) },
+  responses: { 200: json('The LoRA', loraViewSchema, examples.loraDownload), ...errors(401, 403, 404, 410, 429) },
 });
 
 const versions = createRoute({
@@ -58,7 +58,7 @@ const versions = createRoute({
   request: { params, query: pageQuery(loraIdSchema) },
   responses: {
     200: json('A page', pageOf(loraVersionSchema), { object: 'list', data: [examples.loraVersion], next: null }),
-    ...errors(401, 404, 410, 422),
+    ...errors(401, 403, 404, 410, 422, 429),
   },
 });
 
@@ -67,7 +67,7 @@ const patch = createRoute({
   path: '/{name}',
   summary: 'Change which version is the latest, trigger words, licence or cover',
   request: { params, ...body(loraChangeSchema, examples.loraChange) },
-  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 404, 410, 422) },
+  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 403, 404, 410, 422, 429) },
 });
 
 const remove = createRoute({
@@ -82,7 +82,7 @@ const remove = createRoute({
       object: 'lora',
       deleted: true,
     }),
-    ...errors(401, 404, 410),
+    ...errors(401, 403, 404, 410, 429),
   },
 });
 
@@ -91,7 +91,7 @@ const share = createRoute({
   path: '/{name}/share',
   summary: 'Let another tenant use a LoRA, as owner/name',
   request: { params, ...body(shareSchema, { tenant: 'partner' }) },
-  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 404, 410, 422) },
+  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 403, 404, 410, 422, 429) },
 });
 
 const unshare = createRoute({
@@ -99,7 +99,7 @@ const unshare = createRoute({
   path: '/{name}/unshare',
   summary: 'Let another tenant use a LoRA no longer; what was accepted before is still painted',
   request: { params, ...body(shareSchema, { tenant: 'partner' }) },
-  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 404, 410, 422) },
+  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 403, 404, 410, 422, 429) },
 });
 
 /** A tenant's LoRAs: names, and the versions under them. */

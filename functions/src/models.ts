@@ -10,7 +10,7 @@ const list = createRoute({
   summary: 'Base models, by name',
   responses: {
     200: json('All of them', pageOf(modelSchema), { object: 'list', data: [examples.model], next: null }),
-    ...errors(401),
+    ...errors(401, 403, 429),
   },
 });
 

@@ -50,7 +50,7 @@ const post = createRoute({
   description:
     'The answer comes when the pictures are there. If they are not within the time that an answer may take, it is a 504 and the job goes on: its place is in Location, and in the message.',
   request: { headers: submitHeaders.pick({ 'idempotency-key': true }), ...body(generationSchema, examples.generation) },
-  responses: { 200: json('The pictures', generatedSchema, examples.generated), ...errors(401, 409, 422, 504) },
+  responses: { 200: json('The pictures', generatedSchema, examples.generated), ...errors(401, 403, 409, 422, 429, 504) },
 });
 
 /** Pictures as OpenAI's clients ask for them. */

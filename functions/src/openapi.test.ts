@@ -19,11 +19,16 @@ import {
 } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { apiKeySchema } from './api-key.ts';
 import { examples } from './examples.ts';
 import { openaiFileSchema } from './file-upload.ts';
 import { generateSchema } from './generate.ts';
+import { keyRequestSchema, newKeySchema } from './keys.ts';
 import { generatedSchema, generationSchema } from './openai-images.ts';
 import { testApp } from './test-app.ts';
+import { tokenRequestSchema } from './token.ts';
+import { tokenSchema } from './tokens.ts';
+import { usageSchema } from './usage.ts';
 
 const content = z.object({ 'application/json': z.object({ schema: z.looseObject({}), example: z.unknown() }) });
 const documentSchema = z.looseObject({
@@ -62,6 +67,12 @@ test('describes every route, and each with an example of what is sent and what c
       }
     }
   }
+});
+
+test('it says which scopes a route wants, any of those named', () => {
+  expect(document.paths['/v1/images']?.post?.security).toEqual([{ apiKey: ['images'] }]);
+  expect(document.paths['/v1/files']?.post?.security).toEqual([{ apiKey: ['images'] }, { apiKey: ['trainings'] }]);
+  expect(document.paths['/healthz']?.get?.security).toEqual([]);
 });
 
 test('every reference in it leads somewhere', () => {
@@ -110,6 +121,12 @@ test.each([
   ['generated', generatedSchema],
   ['generate', generateSchema],
   ['openaiFile', openaiFileSchema],
+  ['keyRequest', keyRequestSchema],
+  ['key', apiKeySchema],
+  ['newKey', newKeySchema],
+  ['tokenRequest', tokenRequestSchema],
+  ['token', tokenSchema],
+  ['usage', usageSchema],
 ] as const)('example %s is what its schema says', (name, schema) => {
   expect(z.safeParse<z.ZodType>(schema, examples[name]).error).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { z } from 'zod';
-import type { Caller } from './api-key.ts';
+import type { Caller } from './caller.ts';
 import { ApiError, errorSchema, errorType, invalidRequest } from './error.ts';
 
 /** What the middleware in app.ts puts into a request's context. */
@@ -49,12 +49,17 @@ export function body<T extends z.ZodType>(schema: T, example: z.input<T>) {
 
 const meanings = {
   401: ['unauthorized', 'No API key, or one that is not valid'],
+  403: ['insufficient_scope', 'The key or token may not do this'],
   404: ['not_found', 'It does not exist, or is not yours'],
   410: ['deleted', 'It was there, and is no more'],
   409: ['already_finished', 'Too late, or not the same as before'],
   413: ['too_large', 'The body has too many bytes'],
   504: ['not_yet', 'It takes longer than an answer may; the job goes on'],
   422: ['invalid_request', 'The request does not fit its schema, or names something that is not there'],
+  429: [
+    'rate_limited',
+    'Too many requests, a quota that is used up, or too many unfinished jobs; Retry-After says when to ask again',
+  ],
 } as const;
 
 /** The error answers of a route, for the API's description. */

@@ -1,14 +1,16 @@
-import type { Bucket, JobQueues } from '@loraloom/jobs';
+import type { Bucket, JobQueues, Limits } from '@loraloom/jobs';
 import type { Moderator } from '@loraloom/moderation';
-import type { KeyStore } from './api-key.ts';
+import type { Oidc } from './oidc.ts';
 
 /** Everything the app needs from the outside; an entry makes them, tests make them in memory. */
 export interface Services {
   bucket: Bucket;
   queues: JobQueues;
-  keys: KeyStore;
-  /** Secret that keys are hashed with; without it a stolen key store is worth nothing. */
+  limits: Limits;
+  /** Secret that keys are hashed and tokens signed with; without it stolen hashes are worth nothing. */
   pepper: string;
+  /** Whose JWTs are good as well as our own keys; default: nobody's. */
+  oidc?: Oidc;
   /** Exact origins of web pages that may call the API, as `https://studio.example`. */
   origins: readonly string[];
   /** Most seconds that an answer may be held back, if less than the API allows: a gateway gives up before. */

@@ -5,6 +5,7 @@ import { imageTexts, refuseUnfit } from './moderate.ts';
 import type { Env } from './router.ts';
 import type { Services } from './services.ts';
 import { submit, type submitHeaders } from './submit.ts';
+import { requireUse } from './token-loras.ts';
 
 /** Pictures, described or by the receipt of one that was made before. */
 export const imageBodySchema = z.union([imageRequestSchema, reproductionSchema]);
@@ -22,6 +23,11 @@ export function submitImage(
   chosenId?: string,
 ) {
   refuseUnfit(services, 'receipt' in request ? imageTexts(request.receipt, 'receipt.') : imageTexts(request));
+  const [used, path] = 'receipt' in request ? [request.receipt.loras, 'receipt.'] : [request.loras, ''];
+  requireUse(
+    c.var.caller,
+    used.map(({ name }, i) => ({ name, param: `${path}loras.${i}.name` })),
+  );
   return submit(c, services, kind, headers, (to, tenant, keyId) => {
     const id = chosenId ?? keyId;
     return 'receipt' in request ? reproduceImage(to, tenant, request, id) : createImage(to, tenant, request, id);

@@ -1,6 +1,7 @@
 import { type CreateServices, idOfKey, isFinal, type JobKind, type JobRecord, RequestError, readJob } from '@loraloom/jobs';
 import type { Context } from 'hono';
 import { z } from 'zod';
+import { admission } from './admission.ts';
 import { ApiError } from './error.ts';
 import type { Env } from './router.ts';
 import type { Services } from './services.ts';
@@ -28,16 +29,24 @@ export const submitHeaders = z.object({
  */
 export async function submit<Record extends JobRecord>(
   c: Context<Env>,
-  { bucket, queues, log, waitSeconds = longestWaitSeconds }: Services,
+  services: Services,
   kind: JobKind<object, Record>,
   headers: z.infer<typeof submitHeaders>,
   create: (services: CreateServices, tenant: string, id: string | undefined) => Promise<Record>,
 ): Promise<{ job: Record; status: 200 | 202 }> {
-  const { tenant } = c.var.caller;
+  const { bucket, queues, log, waitSeconds = longestWaitSeconds } = services;
+  const { caller } = c.var;
+  const { tenant } = caller;
   const key = headers['idempotency-key'];
   const report = (error: unknown) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
-  const id = key === undefined ? undefined : await idOfKey(bucket, kind, tenant, key);
-  let job = await create({ bucket, queues, report }, tenant, id).catch((error) => {
+  // Strangers with tokens do not meet each other's keys, nor the tenant's own.
+  const id = key === undefined ? undefined : await idOfKey(bucket, kind, tenant, caller.token ? `${caller.id} ${key}` : key);
+  const admit = admission(
+    services,
+    caller,
+    async (job) => id !== undefined && (await readJob(bucket, kind, tenant, job)) !== undefined,
+  );
+  let job = await create({ bucket, queues, admit, report }, tenant, id).catch((error) => {
     if (!(error instanceof RequestError && error.code === 'id_taken' && key !== undefined)) throw error;
     const message = 'this Idempotency-Key came with another body before; want a new key, or the same body';
     throw new ApiError(409, 'idempotency_key_reused', message, 'Idempotency-Key');

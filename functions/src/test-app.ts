@@ -10,8 +10,10 @@ import {
   putRecord,
 } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
+import { memoryLimits } from '@loraloom/jobs/limits/memory';
 import { memoryQueue } from '@loraloom/jobs/queue/memory';
-import { bucketKeys, hashApiKey, newApiKey } from './api-key.ts';
+import { type Scope, scopeSchema } from './access.ts';
+import { createApiKey } from './api-key.ts';
 import { createApp } from './app.ts';
 
 export const pepper = 'a pepper of at least thirty-two characters';
@@ -61,18 +63,16 @@ export async function testApp() {
   const services = {
     bucket,
     queues,
-    keys: bucketKeys(bucket),
+    limits: memoryLimits(),
     pepper,
     origins: ['https://studio.example'],
     log: (line: Record<string, unknown>) => void logged.push(line),
   };
   const app = createApp(services);
 
-  async function keyOf(tenant: string) {
-    const key = await newApiKey();
-    const hash = await hashApiKey(pepper, key);
-    await putRecord(bucket, keys.apiKey(hash ?? ''), { tenant, key_id: `key_${tenant}` });
-    return key;
+  /** A key of a tenant; of every scope, unless told. */
+  async function keyOf(tenant: string, scopes: Scope[] = scopeSchema.options, expires_at: string | null = null) {
+    return (await createApiKey(bucket, pepper, tenant, { name: null, scopes, expires_at })).key;
   }
   const alpha = await keyOf('alpha');
   const beta = await keyOf('beta');
@@ -114,5 +114,5 @@ export async function testApp() {
     return file.id;
   }
 
-  return { app, services, bucket, queues, logged, alpha, beta, call, announce, upload, uploadBytes };
+  return { app, services, bucket, queues, logged, alpha, beta, keyOf, call, announce, upload, uploadBytes };
 }

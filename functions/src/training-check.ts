@@ -4,6 +4,7 @@ import { examples } from './examples.ts';
 import { refuseUnfit, trainingTexts } from './moderate.ts';
 import { body, errors, json, newRouter } from './router.ts';
 import type { Services } from './services.ts';
+import { requireTraining } from './token-loras.ts';
 
 const post = createRoute({
   method: 'post',
@@ -12,7 +13,7 @@ const post = createRoute({
   request: body(trainingRequestSchema, examples.trainingRequest),
   responses: {
     200: json('Settled request, findings, estimate', trainingCheckSchema, examples.trainingCheck),
-    ...errors(401, 422),
+    ...errors(401, 403, 422, 429),
   },
 });
 
@@ -20,6 +21,7 @@ const post = createRoute({
 export function trainingCheck(services: Services) {
   return newRouter().openapi(post, async (c) => {
     refuseUnfit(services, trainingTexts(c.req.valid('json')));
+    requireTraining(c.var.caller, c.req.valid('json'));
     return c.json(await checkTraining(services.bucket, c.var.caller.tenant, c.req.valid('json'), newId('training')), 200);
   });
 }

@@ -24,6 +24,7 @@ import { refuseUnfit, trainingTexts } from './moderate.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
 import { submit, submitHeaders } from './submit.ts';
+import { requireTraining } from './token-loras.ts';
 
 const params = z.object({ id: trainingIdSchema });
 
@@ -35,7 +36,7 @@ const post = createRoute({
   responses: {
     200: json('It has ended already: a repeated request, or one that was waited for', trainingRecordSchema, examples.training),
     202: json('Accepted; poll its Location', trainingRecordSchema, examples.training),
-    ...errors(401, 409, 422),
+    ...errors(401, 403, 409, 422, 429),
   },
 });
 
@@ -46,7 +47,7 @@ const list = createRoute({
   request: { query: pageQuery(trainingIdSchema) },
   responses: {
     200: json('A page', pageOf(trainingRecordSchema), { object: 'list', data: [examples.training], next: null }),
-    ...errors(401, 422),
+    ...errors(401, 403, 422, 429),
   },
 });
 
@@ -56,7 +57,7 @@ const get = createRoute({
   summary: 'A training and how far it has come, with URLs of its checkpoints and sample pictures',
   description: 'The URLs are valid for an hour; ask again for fresh ones.',
   request: { params },
-  responses: { 200: json('The training', trainingViewSchema, examples.trainingDetails), ...errors(401, 404) },
+  responses: { 200: json('The training', trainingViewSchema, examples.trainingDetails), ...errors(401, 403, 404, 429) },
 });
 
 const events = createRoute({
@@ -85,7 +86,7 @@ const events = createRoute({
       }),
       { object: 'list', data: examples.trainingEvents, next: '000001-000000' },
     ),
-    ...errors(401, 404, 422),
+    ...errors(401, 403, 404, 422, 429),
   },
 });
 
@@ -94,7 +95,7 @@ const cancel = createRoute({
   path: '/{id}/cancel',
   summary: 'Cancel a training: a queued one at once, a running one as soon as its worker sees it',
   request: { params },
-  responses: { 200: json('The training', trainingRecordSchema, examples.training), ...errors(401, 404, 409) },
+  responses: { 200: json('The training', trainingRecordSchema, examples.training), ...errors(401, 403, 404, 409, 429) },
 });
 
 /** Trainings of LoRAs. */
@@ -103,6 +104,7 @@ export function trainings(services: Services) {
   return newRouter()
     .openapi(post, async (c) => {
       refuseUnfit(services, trainingTexts(c.req.valid('json')));
+      requireTraining(c.var.caller, c.req.valid('json'));
       const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
         createTraining(to, tenant, c.req.valid('json'), id),
       );

@@ -1,3 +1,3 @@
 export { buryDead } from './dead.ts';
 export type { Services } from './services.ts';
-export { type QueueName, work } from './work.ts';
+export { consume, type Handler, type QueueName, work } from './work.ts';

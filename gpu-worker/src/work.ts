@@ -11,7 +11,7 @@ import { trainingHandler } from './training.ts';
 export type QueueName = 'trainings' | 'images';
 
 /** Carries a job through; returning is success, throwing leaves the message to the queue. */
-type Handler = (job: { tenant: string; id: string }, stop: AbortSignal) => Promise<void>;
+export type Handler = (job: { tenant: string; id: string }, stop: AbortSignal) => Promise<void>;
 
 /**
  * Works on the named queues until `stop` aborts; then returns when what was begun is put back. Trainings go one at
@@ -35,7 +35,14 @@ export async function work(services: Services, queues: readonly QueueName[], sto
   }
 }
 
-async function consume(services: Services, name: QueueName, handler: Handler, atOnce: number, stop: AbortSignal): Promise<void> {
+/** Hands the messages of a queue to a handler, so many at once, until `stop` aborts and what was begun is put back. */
+export async function consume(
+  services: Pick<Services, 'bucket' | 'queues' | 'visibilitySeconds' | 'log'>,
+  name: QueueName,
+  handler: Handler,
+  atOnce: number,
+  stop: AbortSignal,
+): Promise<void> {
   const { bucket, queues, visibilitySeconds, log } = services;
   const running = new Set<Promise<void>>();
   const worker = randomUUID();
@@ -74,7 +81,7 @@ async function consume(services: Services, name: QueueName, handler: Handler, at
 }
 
 async function handle(
-  { visibilitySeconds, log }: Services,
+  { visibilitySeconds, log }: Pick<Services, 'visibilitySeconds' | 'log'>,
   queue: Queue,
   message: Received,
   handler: Handler,

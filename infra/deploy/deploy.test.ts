@@ -1,5 +1,7 @@
-import { bucketKeys, hashApiKey } from '@loraloom/functions';
+import { createApp } from '@loraloom/functions';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
+import { memoryLimits } from '@loraloom/jobs/limits/memory';
+import { memoryQueue } from '@loraloom/jobs/queue/memory';
 import { describe, expect, test } from 'vitest';
 import { machineImage, stageNamed } from '../stage.ts';
 import { deploy, type Hands } from './deploy.ts';
@@ -197,8 +199,10 @@ describe('deploy', () => {
     expect(done).toEqual(['sst deploy production', 'open b', 'register the model']);
     expect(text()).toMatch(/API: +https:\/\/api\.example\nStudio: +https:\/\/studio\.example\nKey: +ll_/);
     const key = /ll_[0-9a-f]{72}/.exec(text())?.[0] ?? '';
-    const hash = (await hashApiKey(pepper, key)) ?? '';
-    expect(await bucketKeys(bucket).find(hash)).toMatchObject({ tenant: 'main' });
+    const queues = { trainings: memoryQueue(), images: memoryQueue() };
+    const app = createApp({ bucket, queues, limits: memoryLimits(), pepper, origins: [], log: () => undefined });
+    const keys = await app.request('/v1/keys', { headers: { authorization: `Bearer ${key}` } });
+    expect(await keys.json()).toMatchObject({ data: [{ name: 'first', scopes: ['admin', 'images', 'trainings'] }] });
 
     const again = hands({}, bucket);
     expect(await deploy('production', again.given)).toBe(0);

@@ -55,6 +55,8 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
   test('the API reads what it must, writes requests and uploads, removes outbox entries, and cannot touch a GPU', () => {
     const api = policyOf('ApiRoute');
     expect(actionsOf(api)).toEqual([
+      'dynamodb:GetItem',
+      'dynamodb:UpdateItem',
       's3:DeleteObject',
       's3:GetObject',
       's3:ListBucket',
@@ -62,9 +64,18 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
       'sqs:GetQueueAttributes',
       'sqs:SendMessage',
     ]);
-    const reads = [keys.apiKey('h'), keys.model('m'), keys.loraRecord(t, 'l'), keys.loraWeights(t, 'l', id)];
+    const reads = [
+      keys.apiKey('h'),
+      keys.apiKeyOf(t, id),
+      keys.limits(t),
+      keys.model('m'),
+      keys.loraRecord(t, 'l'),
+      keys.loraWeights(t, 'l', id),
+    ];
     mayDo(api, 's3:GetObject', [...reads, keys.loraCover(t, 'l', id), keys.picture(t, id, 0), keys.pace('images', id)]);
     const writes = [
+      keys.apiKey('h'),
+      keys.apiKeyOf(t, id),
       keys.fileRecord(t, id),
       keys.fileContent(t, id),
       keys.loraRecord(t, 'l'),
@@ -75,10 +86,16 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
       ...(['trainings', 'images'] as const).flatMap((folder) => [keys.jobRequest(folder, t, id), keys.jobRecord(folder, t, id)]),
     ];
     mayDo(api, 's3:PutObject', writes);
-    const not = [keys.model('m'), keys.picture(t, id, 0), keys.checkpoint(t, id)];
+    const not = [keys.limits(t), keys.model('m'), keys.picture(t, id, 0), keys.checkpoint(t, id)];
     mayDo(api, 's3:PutObject', not, false);
-    mayDo(api, 's3:DeleteObject', [keys.outboxEntry('images', t, id), keys.fileRecord(t, id), keys.fileContent(t, id)]);
-    mayDo(api, 's3:DeleteObject', [...writes.filter((key) => !/^outbox\/|\/files\//.test(key)), ...not], false);
+    mayDo(api, 's3:DeleteObject', [
+      keys.apiKey('h'),
+      keys.apiKeyOf(t, id),
+      keys.outboxEntry('images', t, id),
+      keys.fileRecord(t, id),
+      keys.fileContent(t, id),
+    ]);
+    mayDo(api, 's3:DeleteObject', [...writes.filter((key) => !/^outbox\/|^keys\/|\/files\//.test(key)), ...not], false);
     expect(allows(api, 's3:ListBucket', bucket())).toBe(true);
     expect(allows(api, 'sqs:SendMessage', queueArn('Trainings'))).toBe(true);
     expect(allows(api, 'sqs:SendMessage', queueArn('TrainingsDead'))).toBe(false);
@@ -90,14 +107,34 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
     mayDo(worker, 's3:GetObject', [...inputs, keys.checkpoint(t, id)]);
     const results = [keys.jobRecord('images', t, id), keys.picture(t, id, 3), keys.checkpoint(t, id), keys.loraRecord(t, 'l')];
     mayDo(worker, 's3:PutObject', [...results, keys.loraWeights(t, 'l', id)]);
-    mayDo(worker, 's3:PutObject', [keys.fileContent(t, id), keys.model('m'), keys.apiKey('h')], false);
+    mayDo(worker, 's3:PutObject', [keys.fileContent(t, id), keys.model('m'), keys.limits(t)], false);
     mayDo(worker, 's3:PutObject', [keys.receipt(t, id, 3), keys.pace('images', id), keys.loraVersion(t, 'l', id)]);
-    mayDo(worker, 's3:GetObject', [keys.apiKey('h'), keys.idempotency(t, 'images', 'a')], false);
+    for (const action of ['s3:GetObject', 's3:PutObject', 's3:DeleteObject']) {
+      mayDo(worker, action, [keys.apiKey('h'), keys.apiKeyOf(t, id)], false);
+    }
+    mayDo(worker, 's3:GetObject', [keys.idempotency(t, 'images', 'a')], false);
     for (const action of ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:SendMessage']) {
       for (const name of ['Trainings', 'Images']) {
         expect(allows(worker, action, queueArn(name)), `${action} ${name}`).toBe(true);
         expect(allows(worker, action, queueArn(`${name}Dead`)), `${action} ${name}Dead`).toBe(false);
       }
+    }
+  });
+
+  test('limits are a table paid by the request, that forgets what is over, and that the API alone may read and update', () => {
+    const table = one('Table', 'Limits');
+    expect(table).toMatchObject({
+      billingMode: 'PAY_PER_REQUEST',
+      hashKey: 'account',
+      attributes: [{ name: 'account', type: 'S' }],
+      ttl: { attributeName: 'expires', enabled: true },
+    });
+    const arn = `arn:aws:dynamodb:eu-central-1:123456789012:${z.string().parse(table.name)}`;
+    const worker = policySchema.parse(one('RolePolicy', 'WorkerTaskPolicy').policy);
+    for (const action of ['GetItem', 'UpdateItem', 'DeleteItem', 'PutItem', 'Scan']) {
+      const used = ['GetItem', 'UpdateItem'].includes(action);
+      expect(allows(policyOf('ApiRoute'), `dynamodb:${action}`, arn), action).toBe(used);
+      expect(allows(worker, `dynamodb:${action}`, arn), action).toBe(false);
     }
   });
 

@@ -170,6 +170,12 @@ test('gives up after four tries; waits as long as the server asks', async () => 
   expect(Date.now()).toBeGreaterThanOrEqual(21_000);
 });
 
+test('does not wait for what takes longer than a minute, such as next month’s quota', async () => {
+  const { client, sent } = canned(new Response('{}', { status: 429, headers: { 'retry-after': '61' } }));
+  await expect(client.listModels()).rejects.toMatchObject({ status: 429 });
+  expect(sent.length).toBe(1);
+});
+
 test('an upload announces size and digest, sends the bytes where it is told to, and again if the line breaks', async () => {
   vi.useFakeTimers();
   const upload = {

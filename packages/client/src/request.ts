@@ -8,6 +8,7 @@ export interface Sending {
 }
 
 const tries = 4;
+const longestWaitSeconds = 60;
 
 /**
  * Sends a request; the answer is a success.
@@ -23,8 +24,10 @@ export async function send(url: string, init: RequestInit, { fetch, signal, retr
       const answer = await fetch(url, { ...init, ...(signal ? { signal } : {}) });
       if (answer.ok) return answer;
       const temporary = answer.status === 429 || answer.status >= 500;
-      if (last || !temporary) throw await errorOf(answer);
-      waitSeconds = Math.max(waitSeconds, Math.min(Number(answer.headers.get('retry-after')) || 0, 30));
+      const retryAfter = Number(answer.headers.get('retry-after')) || 0;
+      // A minute's limit is waited for, a month's quota is not.
+      if (last || !temporary || retryAfter > longestWaitSeconds) throw await errorOf(answer);
+      waitSeconds = Math.max(waitSeconds, retryAfter);
       await answer.body?.cancel();
     } catch (error) {
       signal?.throwIfAborted();

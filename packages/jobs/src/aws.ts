@@ -41,7 +41,11 @@ const tries = 4;
  * Signs a request (signature version 4, in the headers) and sends it, again after a short random wait when the network
  * or the service fails. A stream is sent once only: it cannot be read twice.
  */
-export async function signedFetch(access: AwsAccess, service: 's3' | 'sqs', request: SignedRequest): Promise<Response> {
+export async function signedFetch(
+  access: AwsAccess,
+  service: 's3' | 'sqs' | 'dynamodb',
+  request: SignedRequest,
+): Promise<Response> {
   const { method, url, headers, body, signal } = request;
   const streaming = body instanceof ReadableStream;
   for (let attempt = 1; ; attempt++) {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 const lastMoment = 2 ** 48 - 1;
 
-export const idPrefixes = { training: 'trn', image: 'img', file: 'file', lora: 'lora' } as const;
+export const idPrefixes = { training: 'trn', image: 'img', file: 'file', lora: 'lora', key: 'key', token: 'tok' } as const;
 export type IdKind = keyof typeof idPrefixes;
 
 function idSchema(kind: IdKind) {
@@ -19,6 +19,8 @@ export const trainingIdSchema = idSchema('training');
 export const imageIdSchema = idSchema('image');
 export const fileIdSchema = idSchema('file');
 export const loraIdSchema = idSchema('lora');
+export const keyIdSchema = idSchema('key');
+export const tokenIdSchema = idSchema('token');
 
 /**
  * A new id: the kind's prefix, 48 bits of time, 80 random bits.

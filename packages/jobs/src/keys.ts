@@ -21,6 +21,9 @@ export type JobFolder = 'trainings' | 'images';
  * models/{name}/model.json and the diffusers folder beside it
  * paces/{folder}/{worker}.json             how fast a worker is, see pace.ts
  * keys/{hash}.json                       whose API key it is, see functions
+ * tenants/{tenant}/limits.json           what the tenant may use, where it is not the default; see functions
+ * keys/{hash}.json                       an API key by its hash, to know its bearer; see functions
+ * keys/{tenant}/{id}/key.json            the same by its id, to list and to revoke it
  * idempotency/{folder}/{tenant}/{hash}.json   the id that a caller's own key stands for, see idempotency.ts; expires
  * outbox/{folder}/{tenant}/{id}          a message that may not have been sent yet, see outbox.ts
  * ```
@@ -58,7 +61,12 @@ export const keys = {
   paces: (folder: JobFolder) => `paces/${folder}/`,
   pace: (folder: JobFolder, worker: string) => `paces/${folder}/${worker}.json`,
 
+  limits: (tenant: string) => `tenants/${tenant}/limits.json`,
+
+  // A tenant's name is shorter than a hash: neither can be taken for the other.
   apiKey: (hash: string) => `keys/${hash}.json`,
+  apiKeys: (tenant: string) => `keys/${tenant}/`,
+  apiKeyOf: (tenant: string, id: string) => `keys/${tenant}/${id}/key.json`,
 
   idempotency: (tenant: string, folder: JobFolder, hash: string) => `idempotency/${folder}/${tenant}/${hash}.json`,
 

@@ -74,6 +74,40 @@ async function uploaded(tenant: string) {
 const trainingOf = (...files: string[]) =>
   trainingRequestSchema.parse({ model: 'emoji', name: 'style', files: files.map((file_id) => ({ file_id, caption: 'a' })) });
 
+test('a job that is not admitted leaves nothing; one whose id was taken takes its admission back', async () => {
+  const { bucket, queues } = services;
+  const asked: object[] = [];
+  const refuse = async (job: object) => {
+    asked.push(job);
+    throw new Error('no more');
+  };
+  const id = newId('image');
+  await expect(createImage({ ...services, admit: refuse }, 't', imageOf(), id)).rejects.toThrow('no more');
+  expect(asked).toMatchObject([{ kind: 'image', tenant: 't', id, request: { prompt: 'red apple', n: 1, steps: 25 } }]);
+  expect([(await bucket.list('tenants/t/images/')).keys, (await bucket.list('outbox/')).keys, queues.images.size()]).toEqual([
+    [],
+    [],
+    0,
+  ]);
+  // What cannot be is not even asked about.
+  await expect(createImage({ ...services, admit: refuse }, 't', imageOf({ model: 'none' }))).rejects.toThrow(/no model/);
+  expect(asked.length).toBe(1);
+
+  const withdrawn = vi.fn(async () => undefined);
+  const admit = async () => withdrawn;
+  await createImage({ ...services, admit }, 't', imageOf(), id);
+  await createImage({ ...services, admit }, 't', imageOf(), id);
+  expect(withdrawn).not.toHaveBeenCalled();
+  await expect(createImage({ ...services, admit }, 't', imageOf({ n: 2 }), id)).rejects.toMatchObject({ code: 'id_taken' });
+  expect(withdrawn).not.toHaveBeenCalled();
+  // Both are admitted before either finds the other.
+  const contested = newId('image');
+  const ends = await Promise.allSettled([1, 2].map((n) => createImage({ ...services, admit }, 't', imageOf({ n }), contested)));
+  expect(ends.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  expect(ends).toContainEqual({ status: 'rejected', reason: expect.objectContaining({ code: 'id_taken' }) });
+  expect(withdrawn).toHaveBeenCalledTimes(1);
+});
+
 test('a job is request, record and message, and the model’s defaults are filled in', async () => {
   const { bucket, queues } = services;
   const job = await createImage(services, 't', imageOf({ loras: [{ name: 'style' }] }));

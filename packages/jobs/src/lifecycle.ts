@@ -9,7 +9,21 @@ import { RequestError } from './request-error.ts';
 export interface JobServices {
   bucket: Bucket;
   queues: JobQueues;
+  admit?: Admit;
 }
+
+/**
+ * Asked about a valid job before anything of it is written; throws to refuse it.
+ * @returns takes the admission back, if the id turns out to belong to another request
+ */
+export type Admit = (job: {
+  kind: JobRecord['object'];
+  tenant: string;
+  id: string;
+  request: object;
+  /** The request as the caller made it. */
+  asked: object;
+}) => Promise<() => Promise<void>>;
 
 /**
  * Accepts a job: request, outbox entry, record, message, in this order, so that whatever is in a queue has a record and
@@ -24,14 +38,18 @@ export interface JobServices {
  * @throws RequestError `id_taken` if the id belongs to another request
  */
 export async function createJob<Request extends object, Record extends JobRecord>(
-  { bucket, queues }: JobServices,
+  { bucket, queues, admit }: JobServices,
   kind: JobKind<Request, Record>,
   job: { tenant: string; id: string; request: Request; asked?: object; totalSteps: number; fields?: Partial<Record> },
   report: (error: unknown) => void,
 ): Promise<Record> {
   const { tenant, id, request, asked = request } = job;
+  const withdraw = await admit?.({ kind: kind.name, tenant, id, request, asked });
   if (!(await createRecord(bucket, keys.jobRequest(kind.folder, tenant, id), asked))) {
-    await requireSame(bucket, kind, tenant, id, asked);
+    await requireSame(bucket, kind, tenant, id, asked).catch(async (error) => {
+      await withdraw?.();
+      throw error;
+    });
   }
   await bucket.put(keys.outboxEntry(kind.folder, tenant, id), new Uint8Array());
   const record = kind.record.parse({

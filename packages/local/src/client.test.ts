@@ -1,7 +1,8 @@
 import { connect, LoraloomError } from '@loraloom/client';
-import { bucketKeys, createApp, hashApiKey, newApiKey } from '@loraloom/functions';
+import { createApiKey, createApp, newApiKey } from '@loraloom/functions';
 import { beginAttempt, images, keys, type Model, putRecord, trainings, updateAttempt } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
+import { memoryLimits } from '@loraloom/jobs/limits/memory';
 import { memoryQueue } from '@loraloom/jobs/queue/memory';
 import { expect, test } from 'vitest';
 
@@ -30,9 +31,12 @@ const pictureOf = (byte: number) =>
 async function setUp() {
   const bucket = memoryBucket();
   const queues = { trainings: memoryQueue(), images: memoryQueue() };
-  const app = createApp({ bucket, queues, keys: bucketKeys(bucket), pepper, origins: [], log: () => undefined });
-  const apiKey = await newApiKey();
-  await putRecord(bucket, keys.apiKey((await hashApiKey(pepper, apiKey)) ?? ''), { tenant: 'local', key_id: 'k' });
+  const app = createApp({ bucket, queues, limits: memoryLimits(), pepper, origins: [], log: () => undefined });
+  const { key: apiKey } = await createApiKey(bucket, pepper, 'local', {
+    name: null,
+    scopes: ['images', 'trainings'],
+    expires_at: null,
+  });
   await putRecord(bucket, keys.model('emoji'), model);
   const send: typeof fetch = async (input, init) => {
     const request = new Request(input, init);

@@ -5,10 +5,11 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { getRequestListener } from '@hono/node-server';
 import { serveStatic } from '@hono/node-server/serve-static';
-import { bucketKeys, createApp, hashApiKey } from '@loraloom/functions';
-import { keys, putRecord } from '@loraloom/jobs';
+import { createApp, storeApiKey, tenantLimitsSchema } from '@loraloom/functions';
+import { createRecord, keys } from '@loraloom/jobs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
+import { openLimits } from './limits.ts';
 import { type ModelDescription, registerModel } from './register-model.ts';
 import { startS3 } from './s3/server.ts';
 import { openSecrets } from './secrets.ts';
@@ -29,6 +30,16 @@ export interface StackOptions {
 
 const bucketName = 'loraloom';
 const region = 'us-east-1';
+const tenant = 'local';
+
+/** Written where there are none, so that others can be tried; one's own machine needs no protection from oneself. */
+const developmentLimits = tenantLimitsSchema.parse({
+  requests_per_minute: 1_000_000,
+  requests_per_minute_per_key: 1_000_000,
+  pictures_per_month: 1_000_000_000,
+  training_steps_per_month: 1_000_000_000,
+  unfinished_jobs: 2000,
+});
 
 /** Starts S3, SQS, the API and a worker on this machine, all on loopback, over one data folder. */
 export async function startStack({ folder, port, models, pages, visibilitySeconds = 30 }: StackOptions) {
@@ -56,14 +67,23 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
     const trainings = await createQueue(sqsClient, 'trainings');
     const images = await createQueue(sqsClient, 'images');
     for (const { folder: modelFolder, ...description } of models) await registerModel(bucket, modelFolder, description);
-    const hash = await hashApiKey(pepper, apiKey);
-    if (!hash) throw new Error('the development key in secrets.json is not one of ours; delete that file');
-    await putRecord(bucket, keys.apiKey(hash), { tenant: 'local', key_id: 'development' });
+    await storeApiKey(bucket, pepper, apiKey, {
+      id: `key_${'0'.repeat(26)}`,
+      object: 'key',
+      name: 'development',
+      scopes: ['images', 'trainings', 'admin'],
+      created_at: new Date(0).toISOString(),
+      expires_at: null,
+      tenant,
+    });
+    await createRecord(bucket, keys.limits(tenant), developmentLimits);
+    const limits = openLimits(join(folder, 'limits.sqlite'));
+    closing.push(async () => limits.end());
 
     const app = createApp({
       bucket,
       queues: { trainings: sdkQueue(sqsClient, trainings.url), images: sdkQueue(sqsClient, images.url) },
-      keys: bucketKeys(bucket),
+      limits,
       pepper,
       origins: [],
       log: (line) => console.error(JSON.stringify(line)),

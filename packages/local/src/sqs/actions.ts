@@ -109,7 +109,7 @@ export const actions: Record<string, Action> = {
     const size = input.Entries.reduce((sum, { MessageBody }) => sum + Buffer.byteLength(MessageBody), 0);
     if (size > 1_048_576)
       throw new SqsError('BatchRequestTooLong', `Batch requests cannot be longer than 1048576 bytes; this has ${size}`);
-    return batch(input.Entries, ({ Id: _, ...message }) => send(queue, message, messages));
+    return messages.together(() => batch(input.Entries, ({ Id: _, ...message }) => send(queue, message, messages)));
   }),
 
   ReceiveMessage: async (input, { queues, messages, signal }) => {
@@ -137,10 +137,11 @@ export const actions: Record<string, Action> = {
 
   DeleteMessageBatch: action(batchOf({ ReceiptHandle }), (input, { queues, messages }) => {
     const queue = queueOf(input, queues);
-    return batch(input.Entries, ({ ReceiptHandle }) => {
+    const remove = ({ ReceiptHandle }: { ReceiptHandle: string }) => {
       messages.remove(queue, ReceiptHandle);
       return {};
-    });
+    };
+    return messages.together(() => batch(input.Entries, remove));
   }),
 
   ChangeMessageVisibility: action(

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import { transaction } from '../database.ts';
 import { SqsError } from './error.ts';
+import { openGroups } from './groups.ts';
 import { arnOf, type QueueRow, type Queues } from './queues.ts';
 
 /**
@@ -16,7 +17,10 @@ export const messagesSchema = `
     group_id TEXT, sent_at INTEGER NOT NULL, visible_at INTEGER NOT NULL, receive_count INTEGER NOT NULL DEFAULT 0,
     first_received_at INTEGER, received_at INTEGER, receipt TEXT, source TEXT
   ) STRICT;
-  CREATE INDEX IF NOT EXISTS visible ON messages (queue, visible_at)`;
+  CREATE INDEX IF NOT EXISTS visible ON messages (queue, visible_at);
+  CREATE INDEX IF NOT EXISTS sent ON messages (queue, sent_at);
+  CREATE INDEX IF NOT EXISTS groups ON messages (queue, coalesce(group_id, ''));
+  CREATE INDEX IF NOT EXISTS flying ON messages (queue, coalesce(group_id, ''), visible_at) WHERE receipt IS NOT NULL`;
 
 const rowSchema = z.object({
   id: z.string(),
@@ -55,7 +59,9 @@ export function openMessages(database: DatabaseSync, queues: Queues) {
   const insert = database.prepare(
     'INSERT INTO messages (id, queue, body, group_id, sent_at, visible_at) VALUES (?, ?, ?, ?, ?, ?)',
   );
-  const selectVisible = database.prepare('SELECT * FROM messages WHERE queue = ? AND visible_at <= ? ORDER BY sequence LIMIT 1');
+  const selectVisible = database.prepare('SELECT 1 FROM messages WHERE queue = ? AND visible_at <= ? LIMIT 1');
+  const groups = openGroups(database);
+  const selectSequence = database.prepare('SELECT * FROM messages WHERE sequence = ?');
   const selectNext = database.prepare('SELECT min(visible_at) AS next FROM messages WHERE queue = ?');
   const selectOne = database.prepare('SELECT * FROM messages WHERE queue = ? AND id = ?');
   const deliver = database.prepare(
@@ -95,8 +101,9 @@ export function openMessages(database: DatabaseSync, queues: Queues) {
     transaction(database, () => {
       removeOld.run(queue.name, expiry(queue, now));
       while (taken.length < most) {
-        const row = selectVisible.get(queue.name, now);
-        if (!row) break;
+        const sequence = groups.next(queue.name, now);
+        if (sequence === undefined) break;
+        const row = selectSequence.get(sequence);
         const message = rowSchema.parse(row);
         if (deadLetterQueue && message.receive_count >= RedrivePolicy.maxReceiveCount) {
           move.run(deadLetterQueue.name, queue.name, now, message.id);
@@ -182,6 +189,9 @@ export function openMessages(database: DatabaseSync, queues: Queues) {
     },
 
     giveBack,
+
+    /** Makes several changes one write to the disk. */
+    together: <T>(work: () => T): T => transaction(database, work),
 
     /** Hides a message for so many seconds from now. @throws SqsError if it is not in flight with this receipt */
     changeVisibility(queue: QueueRow, receipt: string, seconds: number): void {

@@ -9,6 +9,7 @@ import {
   GetQueueAttributesCommand,
   GetQueueUrlCommand,
   ListQueuesCommand,
+  type Message,
   PurgeQueueCommand,
   QueueDoesNotExist,
   ReceiveMessageCommand,
@@ -235,6 +236,54 @@ describe('messages', () => {
     const url = await newQueue();
     expect(await failure(send(url, body, more))).toBe(error);
     if (error === 'it did not fail') expect((await receiveOne(url)).Body).toBe(body);
+  });
+});
+
+describe('groups', () => {
+  const groupsOf = (messages: Message[]) => messages.map(({ Attributes }) => Attributes?.MessageGroupId ?? 'none');
+  const all = { MaxNumberOfMessages: 10 };
+
+  test('take turns within one answer, the oldest of each first', async () => {
+    const url = await newQueue();
+    for (const body of ['a1', 'a2', 'a3', 'a4', 'b1', 'c1', 'b2']) await send(url, body, { MessageGroupId: body.slice(0, 1) });
+    expect((await receive(url, all)).map(({ Body }) => Body)).toEqual(['a1', 'b1', 'c1', 'a2', 'b2', 'a3', 'a4']);
+  });
+
+  test('with fewer in flight come first, however long the others have waited', async () => {
+    const url = await newQueue();
+    for (let i = 0; i < 30; i++) await send(url, `burst ${i}`, { MessageGroupId: 'a' });
+    const first = await receive(url, all);
+    expect(groupsOf(first)).toEqual(Array(10).fill('a'));
+    await send(url, 'no group');
+    for (const body of ['single', 'single 2']) await send(url, body, { MessageGroupId: 'b' });
+    expect(groupsOf(await receive(url, { MaxNumberOfMessages: 4 }))).toEqual(['none', 'b', 'b', 'a']);
+    // What is done with is not in flight any more.
+    for (const { ReceiptHandle } of first) await remove(url, ReceiptHandle);
+    for (let i = 0; i < 3; i++) await send(url, 'more', { MessageGroupId: 'b' });
+    expect(groupsOf(await receive(url, { MaxNumberOfMessages: 3 }))).toEqual(['a', 'b', 'a']);
+  });
+
+  test('that are delayed, or given back, are not counted as in flight', async () => {
+    const url = await newQueue();
+    for (let i = 0; i < 5; i++) await send(url, 'later', { MessageGroupId: 'a', DelaySeconds: 900 });
+    for (const MessageGroupId of ['a', 'b']) await send(url, 'now', { MessageGroupId });
+    const { ReceiptHandle } = await receiveOne(url);
+    await receiveOne(url);
+    await change(url, ReceiptHandle, 0);
+    await send(url, 'b', { MessageGroupId: 'b' });
+    expect(groupsOf(await receive(url, all))).toEqual(['a', 'b']);
+  });
+
+  test('take turns when each message is done before the next is received', async () => {
+    const url = await newQueue();
+    for (const MessageGroupId of ['a', 'a', 'a', 'b', 'b', 'c']) await send(url, 'work', { MessageGroupId });
+    const groups = [];
+    for (let i = 0; i < 6; i++) {
+      const message = await receiveOne(url);
+      groups.push(...groupsOf([message]));
+      await remove(url, message.ReceiptHandle);
+    }
+    expect(groups).toEqual(['a', 'b', 'c', 'a', 'b', 'a']);
   });
 });
 
