@@ -24,7 +24,7 @@ export function createApi({ requests, domains }: Stage) {
 export type Api = ReturnType<typeof createApi>;
 
 /** The HTTP API: one function behind a gateway that knows no routes. */
-export function answerApi({ oidc }: Stage, api: Api, { bucket, queues, limits, origins }: Needs) {
+export function answerApi({ oidc, redactPrompts }: Stage, api: Api, { bucket, queues, limits, origins }: Needs) {
   // Set once, before the first deployment: see secrets.ts.
   const pepper = new sst.Secret('ApiKeyPepper');
   const objects = (...patterns: string[]) => patterns.map((pattern) => $interpolate`${bucket.arn}/${pattern}`);
@@ -41,6 +41,7 @@ export function answerApi({ oidc }: Stage, api: Api, { bucket, queues, limits, o
       LIMITS_TABLE: limits.name,
       CORS_ORIGINS: origins.apply((list) => list.join(',')),
       KEY_PEPPER: pepper.value,
+      REDACT_PROMPTS: `${redactPrompts}`,
       ...oidc,
     },
     // Not `link`: that would grant s3:* and sqs:*. A presigned URL may do what its signer may, so this is also all that
@@ -48,7 +49,16 @@ export function answerApi({ oidc }: Stage, api: Api, { bucket, queues, limits, o
     permissions: [
       {
         actions: ['s3:GetObject'],
-        resources: objects('tenants/*', 'pictures/*', 'paces/*', 'models/*/model.json', 'keys/*', 'outbox/*', 'idempotency/*'),
+        resources: objects(
+          'tenants/*',
+          'pictures/*',
+          'paces/*',
+          'models/*/model.json',
+          'keys/*',
+          'outbox/*',
+          'idempotency/*',
+          'audit/*',
+        ),
       },
       {
         actions: ['s3:PutObject'],
@@ -63,6 +73,7 @@ export function answerApi({ oidc }: Stage, api: Api, { bucket, queues, limits, o
           'outbox/*',
           'idempotency/*',
           'keys/*',
+          'audit/entries/*',
         ),
       },
       { actions: ['s3:DeleteObject'], resources: objects('outbox/*', 'tenants/*/files/*', 'keys/*') },

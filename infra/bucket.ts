@@ -3,7 +3,7 @@ import type { Stage } from './stage.ts';
 type Origins = $util.Input<$util.Input<string>[]>;
 
 /** The bucket that holds everything that lasts; who may touch which keys stands with those who do: api.ts, worker.ts. */
-export function createBucket({ pictureDays }: Stage, origins: Origins) {
+export function createBucket({ pictureDays, auditDays }: Stage, origins: Origins) {
   const bucket = new sst.aws.Bucket('Bucket', {
     // Uploads and downloads through presigned URLs; the headers of an upload are part of its signature.
     cors: {
@@ -29,6 +29,7 @@ export function createBucket({ pictureDays }: Stage, origins: Origins) {
       // Long enough for whoever repeats a request whose answer was lost.
       { id: 'idempotency', status: 'Enabled', filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
       { id: 'pictures', status: 'Enabled', filter: { prefix: 'pictures/' }, expiration: { days: pictureDays } },
+      { id: 'audit', status: 'Enabled', filter: { prefix: 'audit/' }, expiration: { days: auditDays } },
       { id: 'paces', status: 'Enabled', filter: { prefix: 'paces/' }, expiration: { days: 1 } },
     ],
   });

@@ -23,6 +23,7 @@ const stages = {
     workers: 8,
     machines: 16,
     pictureDays: 30,
+    auditDays: 400,
     budget: '500',
     jobsPerWorker: { Trainings: 1, Images: 80 },
   },
@@ -31,6 +32,7 @@ const stages = {
     workers: 1,
     machines: 2,
     pictureDays: 7,
+    auditDays: 30,
     budget: '50',
     jobsPerWorker: { Trainings: 4, Images: 80 },
   },
@@ -59,6 +61,7 @@ describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s'
       { filter: { prefix: '' }, abortIncompleteMultipartUpload: { daysAfterInitiation: 1 } },
       { filter: { prefix: 'idempotency/' }, expiration: { days: 7 } },
       { filter: { prefix: 'pictures/' }, expiration: { days: wanted.pictureDays } },
+      { filter: { prefix: 'audit/' }, expiration: { days: wanted.auditDays } },
       { filter: { prefix: 'paces/' }, expiration: { days: 1 } },
     ]);
   });

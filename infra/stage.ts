@@ -13,6 +13,10 @@ export interface Stage {
   requests: { perSecond: number; burst: number };
   /** Days that pictures are kept; their records, small as they are, stay. LoRAs, files and models are kept until deleted. */
   pictureDays: number;
+  /** Days that is kept who asked for what. */
+  auditDays: number;
+  /** Keeps prompts out of what is kept of requests. */
+  redactPrompts: boolean;
   /** US dollars a month, of the whole account, at which the budget calls. */
   budget: number;
   gpu: {
@@ -34,6 +38,8 @@ const personal: Stage = {
   origins: ['http://localhost:5173'],
   requests: { perSecond: 20, burst: 40 },
   pictureDays: 7,
+  auditDays: 30,
+  redactPrompts: false,
   budget: 50,
   gpu: {
     instanceTypes: ['g6.xlarge', 'g5.xlarge'],
@@ -47,6 +53,8 @@ const production: Stage = {
   origins: [],
   requests: { perSecond: 200, burst: 400 },
   pictureDays: 30,
+  auditDays: 400,
+  redactPrompts: false,
   budget: 500,
   gpu: {
     instanceTypes: ['g6.xlarge', 'g5.xlarge'],

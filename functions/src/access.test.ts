@@ -79,6 +79,7 @@ const rows: Record<string, Row> = {
   'GET /v1/keys': { status: 200 },
   'DELETE /v1/keys/{id}': { id: [aKey, newId('key')], status: 200 },
   'POST /v1/tokens': { body: () => ({ scopes: ['images'] }), status: 201 },
+  'GET /v1/audit': { status: 200 },
   'GET /v1/usage': { status: 200 },
 };
 

@@ -54,6 +54,7 @@ export const routes: Record<string, Access> = {
   'GET /v1/keys': withoutTokens('admin'),
   'DELETE /v1/keys/{id}': withoutTokens('admin'),
   'POST /v1/tokens': withoutTokens('images', 'trainings'),
+  'GET /v1/audit': withoutTokens('admin'),
   'GET /v1/usage': withoutTokens('images', 'trainings', 'admin'),
 };
 

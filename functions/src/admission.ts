@@ -15,16 +15,14 @@ const lookups = 16;
  * atomic change, made before the job is written and known by the job's id and request: whoever repeats a request while it is
  * unfinished is not charged again, even if the first one's process died half-way. Nobody counts jobs down as they end, which a
  * crash could miss: when an account is full, the records of its oldest jobs are read, and those that have ended make room.
- * @param repeated whether the job is there already: the request was sent before, under a key of the caller's own
  */
-export function admission(services: Services, caller: Caller, repeated: (id: string) => Promise<boolean>): Admit {
+export function admission(services: Services, caller: Caller): Admit {
   const { bucket, limits } = services;
   return async ({ kind, tenant, id, request, asked }) => {
     const withdrawals: (() => Promise<void>)[] = [];
     const withdraw = async () => {
       for (const close of withdrawals.splice(0)) await close();
     };
-    if (await repeated(id)) return withdraw;
     const cost = costOf(kind, request);
     const entry = entryOf(id, cost, (await sha256Hex(new TextEncoder().encode(JSON.stringify(asked)))).slice(0, 16));
     const allowed = await tenantLimits(bucket, tenant);

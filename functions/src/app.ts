@@ -2,6 +2,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
 import { accessOf } from './access.ts';
+import { audit } from './audit.ts';
 import { authenticate } from './authenticate.ts';
 import { ApiError, answerError } from './error.ts';
 import { files } from './files.ts';
@@ -12,6 +13,7 @@ import { apiKeys } from './keys.ts';
 import { loraImports } from './lora-imports.ts';
 import { loras } from './loras.ts';
 import { models } from './models.ts';
+import { observe } from './observe.ts';
 import { openaiImages } from './openai-images.ts';
 import { rateLimitHeaders } from './rate.ts';
 import { newRouter } from './router.ts';
@@ -28,6 +30,7 @@ const maxBodyBytes = 4 * 1024 * 1024;
 export function createApp(services: Services) {
   const app = newRouter();
   app.use(requestId());
+  app.use(observe(services));
   for (const origin of services.origins) requireExact(origin);
   app.use(
     cors({
@@ -59,6 +62,7 @@ export function createApp(services: Services) {
   app.route('/v1/keys', apiKeys(services));
   app.route('/v1/tokens', tokens(services));
   app.route('/v1/usage', usage(services));
+  app.route('/v1/audit', audit(services));
 
   app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', {
     type: 'http',

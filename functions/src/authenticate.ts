@@ -1,9 +1,9 @@
 import type { Context, MiddlewareHandler } from 'hono';
-import { matchedRoutes } from 'hono/route';
 import { accessOf } from './access.ts';
 import { findApiKey, hashApiKey } from './api-key.ts';
 import type { Caller } from './caller.ts';
 import { ApiError } from './error.ts';
+import { matchedRoute } from './matched-route.ts';
 import { oidcCallers } from './oidc.ts';
 import { countRequest } from './rate.ts';
 import type { Env } from './router.ts';
@@ -29,8 +29,7 @@ export function authenticate(services: Services): MiddlewareHandler<Env> {
   }
 
   return async (c, next) => {
-    // The first that is not middleware is the one that will answer.
-    const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
+    const route = matchedRoute(c);
     const access = route && accessOf(route);
     // What an entry adds to the app, such as web pages, is no part of the API and not below /v1.
     if (access === 'public' || (!access && !c.req.path.startsWith('/v1/'))) return next();

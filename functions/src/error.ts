@@ -98,7 +98,8 @@ export function answerError(error: unknown, c: Context<Env>, log: Services['log'
   return answer(c, new ApiError(500, 'internal_error', 'something went wrong on our side; it was logged'));
 }
 
-function asApiError(error: unknown): ApiError | undefined {
+/** What the caller is told of an error; undefined: nothing but that it was ours. */
+export function asApiError(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
   if (error instanceof RequestError)
     return new ApiError(statuses[error.code], error.code, error.message, error.param, { findings: error.findings });

@@ -1,4 +1,5 @@
 import type {
+  AuditEntry,
   FileRequest,
   FileUpload,
   FileView,
@@ -313,6 +314,26 @@ const token: z.output<typeof tokenSchema> = {
   expires_at: '2026-11-24T09:35:00.000Z',
 };
 
+const audit: AuditEntry = {
+  id: 'aud_7yt09zhtx5q2m8b4c7r1n6v3da',
+  object: 'audit',
+  created_at: '2026-11-24T09:04:00.120Z',
+  request_id: '5c4c7f04-0c3c-4b0e-9a51-c8b1f0a6a4a7',
+  caller: key.id,
+  ip: '198.51.100.7',
+  method: 'POST',
+  path: '/v1/images',
+  status: 202,
+  code: null,
+  milliseconds: 38,
+  model: 'emoji',
+  loras: [{ name: 'my-style', weight: 0.8 }],
+  prompt: 'red apple, blue background',
+  negative_prompt: '',
+  job: image.id,
+  cost: { pictures: 1, training_steps: 0 },
+};
+
 const usage: Usage = {
   object: 'usage',
   month: '2026-11',
@@ -328,6 +349,7 @@ const usage: Usage = {
 };
 
 export const examples = {
+  audit,
   generation,
   generated,
   generate,

@@ -20,6 +20,8 @@ const environment = z
     KEY_PEPPER: z.string().min(32),
     /** What moderation lets through, as JSON; see docs/moderation.md. */
     MODERATION: z.string().optional(),
+    /** `true` keeps prompts out of the audit. */
+    REDACT_PROMPTS: z.enum(['true', 'false']).default('false'),
     /** Comma-separated. */
     CORS_ORIGINS: z.string().default(''),
     /** With these three, JWTs of this issuer are good as well; see oidc.ts. */
@@ -51,6 +53,9 @@ const oidc = issuer &&
     scopesClaim: environment.OIDC_SCOPES_CLAIM,
   };
 
+/** Of an event of API Gateway's HTTP APIs (payload 2.0), who the gateway was called by. */
+const gatewaySchema = z.object({ requestContext: z.object({ http: z.object({ sourceIp: z.string() }) }) });
+
 const region = environment.AWS_REGION;
 const credentials = () => ({
   accessKeyId: environment.AWS_ACCESS_KEY_ID,
@@ -73,6 +78,8 @@ export const handler = handle(
     // The gateway gives up after 30.
     waitSeconds: 25,
     moderator: openModerator(parsePolicy(environment.MODERATION)),
+    redactPrompts: environment.REDACT_PROMPTS === 'true',
+    ipOf: (c) => gatewaySchema.safeParse(c.env).data?.requestContext.http.sourceIp,
     origins: environment.CORS_ORIGINS.split(',').filter((origin) => origin !== ''),
     log: (line) => console.log(JSON.stringify(line)),
   }),

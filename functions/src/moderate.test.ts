@@ -58,7 +58,8 @@ test.each([
   expect(error.refusal?.score).toBeGreaterThanOrEqual(error.refusal?.threshold ?? 1);
   // It says what kind of word, not which; and it has cost nothing: neither a record nor a message.
   expect(error.message).not.toMatch(/porn|clothes|behead|hentai|fuck|nude|selbst/);
-  expect((await bucket.list('')).keys.length).toBe(before);
+  const { keys } = await bucket.list('');
+  expect(keys.filter(({ key }) => !key.startsWith('audit/')).length).toBe(before);
   expect(queues.trainings.size() + queues.images.size()).toBe(0);
   expect(logged).toEqual([expect.objectContaining({ message: 'content refused', param, category })]);
   expect(JSON.stringify(logged)).not.toMatch(/porn|clothes|beheaded|hentai|selbstmord/);

@@ -1,11 +1,12 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Audited } from '@loraloom/jobs';
 import type { Context } from 'hono';
 import { z } from 'zod';
 import type { Caller } from './caller.ts';
 import { ApiError, errorSchema, errorType, invalidRequest } from './error.ts';
 
 /** What the middleware in app.ts puts into a request's context. */
-export type Env = { Variables: { requestId: string; caller: Caller } };
+export type Env = { Variables: { requestId: string; caller: Caller; audited?: Audited } };
 
 /** A router whose routes refuse what does not fit their schemas. */
 export function newRouter(): OpenAPIHono<Env> {

@@ -1,5 +1,6 @@
 import type { Bucket, JobQueues, Limits } from '@loraloom/jobs';
 import type { Moderator } from '@loraloom/moderation';
+import type { Context } from 'hono';
 import type { Oidc } from './oidc.ts';
 
 /** Everything the app needs from the outside; an entry makes them, tests make them in memory. */
@@ -17,6 +18,10 @@ export interface Services {
   waitSeconds?: number;
   /** Judges prompts, captions and names; default: by the word lists alone. */
   moderator?: Moderator;
+  /** The address that a request came from, as whoever runs the app knows it; no header that a caller could write. */
+  ipOf?: (c: Context) => string | undefined;
+  /** Keeps prompts out of the audit. (A job's record has its prompt in any case: it is the job's.) */
+  redactPrompts?: boolean;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

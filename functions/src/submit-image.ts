@@ -22,6 +22,9 @@ export function submitImage(
   request: z.output<typeof imageBodySchema>,
   chosenId?: string,
 ) {
+  const { model, prompt, negative_prompt, loras } = 'receipt' in request ? request.receipt : request;
+  const names = loras.map(({ name, weight }) => ({ name, weight }));
+  c.set('audited', { model, loras: names, prompt, negative_prompt });
   refuseUnfit(services, 'receipt' in request ? imageTexts(request.receipt, 'receipt.') : imageTexts(request));
   const [used, path] = 'receipt' in request ? [request.receipt.loras, 'receipt.'] : [request.loras, ''];
   requireUse(

@@ -1,10 +1,20 @@
-import { type CreateServices, idOfKey, isFinal, type JobKind, type JobRecord, RequestError, readJob } from '@loraloom/jobs';
+import {
+  type Admit,
+  type CreateServices,
+  idOfKey,
+  isFinal,
+  type JobKind,
+  type JobRecord,
+  RequestError,
+  readJob,
+} from '@loraloom/jobs';
 import type { Context } from 'hono';
 import { z } from 'zod';
 import { admission } from './admission.ts';
 import { ApiError } from './error.ts';
 import type { Env } from './router.ts';
 import type { Services } from './services.ts';
+import { type Cost, costOf } from './unfinished.ts';
 
 /** Most seconds that an answer is held back, where nothing in front of the app gives up sooner. */
 const longestWaitSeconds = 60;
@@ -41,16 +51,22 @@ export async function submit<Record extends JobRecord>(
   const report = (error: unknown) => log({ level: 'warn', request_id: c.var.requestId, message: `not yet sent: ${error}` });
   // Strangers with tokens do not meet each other's keys, nor the tenant's own.
   const id = key === undefined ? undefined : await idOfKey(bucket, kind, tenant, caller.token ? `${caller.id} ${key}` : key);
-  const admit = admission(
-    services,
-    caller,
-    async (job) => id !== undefined && (await readJob(bucket, kind, tenant, job)) !== undefined,
-  );
+  const charge = admission(services, caller);
+  let cost: Cost | undefined;
+  const admit: Admit = async (admitted) => {
+    // Sent before under this key, and charged then.
+    if (id !== undefined && (await readJob(bucket, kind, tenant, admitted.id))) return async () => undefined;
+    const withdraw = await charge(admitted);
+    cost = costOf(admitted.kind, admitted.request);
+    return withdraw;
+  };
   let job = await create({ bucket, queues, admit, report }, tenant, id).catch((error) => {
     if (!(error instanceof RequestError && error.code === 'id_taken' && key !== undefined)) throw error;
     const message = 'this Idempotency-Key came with another body before; want a new key, or the same body';
     throw new ApiError(409, 'idempotency_key_reused', message, 'Idempotency-Key');
   });
+  const costs = { pictures: 0, training_steps: 0, ...(cost ? { [cost.counter]: cost.n } : {}) };
+  c.set('audited', { ...c.var.audited, job: job.id, cost: costs });
   const asked = Number(/(?:^|[,;\s])wait=(\d+)/.exec(headers.prefer ?? '')?.[1] ?? 0);
   if (asked > 0) c.header('Preference-Applied', 'wait');
   const until = Date.now() + 1000 * Math.min(asked, longestWaitSeconds, waitSeconds);

@@ -60,13 +60,15 @@ export async function testApp() {
   const bucket = memoryBucket();
   const queues = { trainings: memoryQueue(), images: memoryQueue() };
   const logged: Record<string, unknown>[] = [];
+  /** The line that each request has in any case. */
+  const requests: Record<string, unknown>[] = [];
   const services = {
     bucket,
     queues,
     limits: memoryLimits(),
     pepper,
     origins: ['https://studio.example'],
-    log: (line: Record<string, unknown>) => void logged.push(line),
+    log: (line: Record<string, unknown>) => void (line.message === 'request' ? requests : logged).push(line),
   };
   const app = createApp(services);
 
@@ -114,5 +116,5 @@ export async function testApp() {
     return file.id;
   }
 
-  return { app, services, bucket, queues, logged, alpha, beta, keyOf, call, announce, upload, uploadBytes };
+  return { app, services, bucket, queues, logged, requests, alpha, beta, keyOf, call, announce, upload, uploadBytes };
 }

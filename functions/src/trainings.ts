@@ -103,6 +103,8 @@ export function trainings(services: Services) {
   const { bucket } = services;
   return newRouter()
     .openapi(post, async (c) => {
+      const { model, name, trigger_word } = c.req.valid('json');
+      c.set('audited', { model, loras: [{ name }], ...(trigger_word === undefined ? {} : { prompt: trigger_word }) });
       refuseUnfit(services, trainingTexts(c.req.valid('json')));
       requireTraining(c.var.caller, c.req.valid('json'));
       const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>

@@ -65,6 +65,8 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
       'sqs:SendMessage',
     ]);
     const reads = [
+      keys.auditDay(t, id),
+      keys.auditEntry(t, id, id),
       keys.apiKey('h'),
       keys.apiKeyOf(t, id),
       keys.limits(t),
@@ -74,6 +76,7 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
     ];
     mayDo(api, 's3:GetObject', [...reads, keys.loraCover(t, 'l', id), keys.picture(t, id, 0), keys.pace('images', id)]);
     const writes = [
+      keys.auditEntry(t, '2026-11-24', id),
       keys.apiKey('h'),
       keys.apiKeyOf(t, id),
       keys.fileRecord(t, id),
@@ -86,7 +89,7 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
       ...(['trainings', 'images'] as const).flatMap((folder) => [keys.jobRequest(folder, t, id), keys.jobRecord(folder, t, id)]),
     ];
     mayDo(api, 's3:PutObject', writes);
-    const not = [keys.limits(t), keys.model('m'), keys.picture(t, id, 0), keys.checkpoint(t, id)];
+    const not = [keys.limits(t), keys.auditDay(t, '2026-11-24'), keys.model('m'), keys.picture(t, id, 0), keys.checkpoint(t, id)];
     mayDo(api, 's3:PutObject', not, false);
     mayDo(api, 's3:DeleteObject', [
       keys.apiKey('h'),

@@ -4,7 +4,15 @@ import { z } from 'zod';
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 const lastMoment = 2 ** 48 - 1;
 
-export const idPrefixes = { training: 'trn', image: 'img', file: 'file', lora: 'lora', key: 'key', token: 'tok' } as const;
+export const idPrefixes = {
+  training: 'trn',
+  image: 'img',
+  file: 'file',
+  lora: 'lora',
+  key: 'key',
+  token: 'tok',
+  audit: 'aud',
+} as const;
 export type IdKind = keyof typeof idPrefixes;
 
 function idSchema(kind: IdKind) {
@@ -21,6 +29,7 @@ export const fileIdSchema = idSchema('file');
 export const loraIdSchema = idSchema('lora');
 export const keyIdSchema = idSchema('key');
 export const tokenIdSchema = idSchema('token');
+export const auditIdSchema = idSchema('audit');
 
 /**
  * A new id: the kind's prefix, 48 bits of time, 80 random bits.

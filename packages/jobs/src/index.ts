@@ -1,4 +1,5 @@
 export { AttemptLost, beginAttempt, runDeadlineExceeded, runMillisecondsLeft, updateAttempt } from './attempt.ts';
+export { type AuditEntry, type Audited, auditDay, auditEntrySchema, gatherAudit, listAudit, putAudit } from './audit.ts';
 export type { AwsAccess, AwsCredentials } from './aws.ts';
 export { AwsError } from './aws.ts';
 export type { Bucket, ByteRange, ByteStream, Listing, ObjectInfo, PresignPut, PutOptions, SizedStream } from './bucket/port.ts';

@@ -20,11 +20,11 @@ export type JobFolder = 'trainings' | 'images';
  * pictures/{tenant}/{image_id}/{index}.png, {index}.json   apart, since they may expire
  * models/{name}/model.json and the diffusers folder beside it
  * paces/{folder}/{worker}.json             how fast a worker is, see pace.ts
- * keys/{hash}.json                       whose API key it is, see functions
  * tenants/{tenant}/limits.json           what the tenant may use, where it is not the default; see functions
  * keys/{hash}.json                       an API key by its hash, to know its bearer; see functions
  * keys/{tenant}/{id}/key.json            the same by its id, to list and to revoke it
  * idempotency/{folder}/{tenant}/{hash}.json   the id that a caller's own key stands for, see idempotency.ts; expires
+ * audit/entries/{tenant}/{day}/{id}.ndjson, audit/days/{tenant}/{day}.ndjson   who asked for what, see audit.ts; expires
  * outbox/{folder}/{tenant}/{id}          a message that may not have been sent yet, see outbox.ts
  * ```
  */
@@ -69,6 +69,12 @@ export const keys = {
   apiKeyOf: (tenant: string, id: string) => `keys/${tenant}/${id}/key.json`,
 
   idempotency: (tenant: string, folder: JobFolder, hash: string) => `idempotency/${folder}/${tenant}/${hash}.json`,
+
+  auditTenants: () => 'audit/entries/',
+  auditDays: (tenant: string) => `audit/entries/${tenant}/`,
+  auditEntries: (tenant: string, day: string) => `audit/entries/${tenant}/${day}/`,
+  auditEntry: (tenant: string, day: string, id: string) => `audit/entries/${tenant}/${day}/${id}.ndjson`,
+  auditDay: (tenant: string, day: string) => `audit/days/${tenant}/${day}.ndjson`,
 
   outbox: () => 'outbox/',
   outboxEntry: (folder: JobFolder, tenant: string, id: string) => `outbox/${folder}/${tenant}/${id}`,

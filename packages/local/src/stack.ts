@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { getRequestListener } from '@hono/node-server';
+import { getConnInfo } from '@hono/node-server/conninfo';
 import { serveStatic } from '@hono/node-server/serve-static';
 import { createApp, storeApiKey, tenantLimitsSchema } from '@loraloom/functions';
 import { createRecord, keys } from '@loraloom/jobs';
@@ -86,6 +87,7 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
       limits,
       pepper,
       origins: [],
+      ipOf: (c) => getConnInfo(c).remote.address,
       log: (line) => console.error(JSON.stringify(line)),
     });
     if (pages) app.get('/*', serveStatic({ root: pages }));
