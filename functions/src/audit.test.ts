@@ -1,4 +1,4 @@
-import { type AuditEntry, auditEntrySchema, type Bucket } from '@loraloom/jobs';
+import { type AuditEntry, auditEntrySchema, type Bucket, images, keys, readJob, sweepOutbox } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { createApp } from './app.ts';
@@ -76,6 +76,28 @@ test('prompts are redacted where that is configured, and are in no log line in a
   expect(answer.status).toBe(202);
   expect(app.logged).toContainEqual(expect.objectContaining({ message: 'audit entry not written', level: 'error' }));
   expect(JSON.stringify([app.logged, app.requests])).not.toContain('secret recipe');
+});
+
+test('a job’s record and its message name the request, and so does the message that is swept up later', async () => {
+  const { app, bucket, queues, alpha } = await testApp();
+  const trace_id = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const headers = {
+    authorization: `Bearer ${alpha}`,
+    'content-type': 'application/json',
+    'x-request-id': 'order-4711',
+    traceparent: `00-${trace_id}-00f067aa0ba902b7-01`,
+  };
+  const { id } = await (await app.request('/v1/images', { method: 'POST', headers, body: JSON.stringify(image) })).json();
+  const received = async () => {
+    const [message] = await queues.images.receive({ maxMessages: 1, waitSeconds: 0, visibilitySeconds: 60 });
+    return JSON.parse(message?.body ?? '');
+  };
+  const message = { kind: 'image', tenant: 'alpha', id, trace: { request_id: 'order-4711', trace_id } };
+  expect(await received()).toEqual(message);
+  expect((await readJob(bucket, images, 'alpha', id))?.trace).toEqual(message.trace);
+  await bucket.put(keys.outboxEntry('images', 'alpha', id), new Uint8Array());
+  expect(await sweepOutbox(bucket, queues, { olderThanSeconds: 0, now: Date.now() + 1 })).toBe(1);
+  expect(await received()).toEqual(message);
 });
 
 test('a request is one log line, by its route’s name; with the caller’s own trace, if there is one', async () => {

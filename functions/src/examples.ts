@@ -77,6 +77,7 @@ const training: TrainingRecord = {
   attempts: 1,
   progress: { step: 120, total_steps: 400, loss: 0.0831, seconds_left: 84 },
   error: null,
+  trace: { request_id: '5c4c7f04-0c3c-4b0e-9a51-c8b1f0a6a4a7' },
   warnings: [finding],
   checkpoints: [checkpoint],
   best_step: 100,
@@ -222,6 +223,7 @@ const imageQueued: ImageView = {
   attempts: 0,
   progress: { step: 0, total_steps: 25, loss: null, seconds_left: null },
   error: null,
+  trace: { request_id: '5c4c7f04-0c3c-4b0e-9a51-c8b1f0a6a4a7' },
   request: settled,
   output: null,
   urls: {

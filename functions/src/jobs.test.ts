@@ -33,7 +33,7 @@ test.each(kinds)('POST /v1/%s: 202, the record, where and when to look, and one 
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
   expect(lasting(await (await call('GET', `/v1/${kind}/${job.id}`)).json())).toEqual(lasting(job));
   const [message] = await queues[kind].receive({ maxMessages: 10 });
-  expect(JSON.parse(message?.body ?? '')).toEqual({ kind: job.object, tenant: 'alpha', id: job.id });
+  expect(JSON.parse(message?.body ?? '')).toEqual({ kind: job.object, tenant: 'alpha', id: job.id, trace: job.trace });
   expect(queues.trainings.size() + queues.images.size()).toBe(1);
 });
 

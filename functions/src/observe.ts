@@ -1,4 +1,4 @@
-import { type AuditEntry, type Audited, newId, putAudit } from '@loraloom/jobs';
+import { type AuditEntry, type Audited, newId, putAudit, type Trace } from '@loraloom/jobs';
 import type { Context, MiddlewareHandler } from 'hono';
 import { accessOf } from './access.ts';
 import { asApiError } from './error.ts';
@@ -67,8 +67,8 @@ function redacted(audited: Audited = {}): Audited {
   };
 }
 
-/** Of a caller who traces (w3.org/TR/trace-context): under which name. */
-export function traceOf(c: Context): { trace_id?: string } {
+/** What a request and all that comes of it are found by in the logs. */
+export function traceOf(c: Context<Env>): Trace {
   const [, trace_id] = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(c.req.header('traceparent') ?? '') ?? [];
-  return trace_id === undefined ? {} : { trace_id };
+  return { request_id: c.var.requestId, ...(trace_id === undefined ? {} : { trace_id }) };
 }

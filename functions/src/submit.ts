@@ -12,6 +12,7 @@ import type { Context } from 'hono';
 import { z } from 'zod';
 import { admission } from './admission.ts';
 import { ApiError } from './error.ts';
+import { traceOf } from './observe.ts';
 import type { Env } from './router.ts';
 import type { Services } from './services.ts';
 import { type Cost, costOf } from './unfinished.ts';
@@ -60,7 +61,7 @@ export async function submit<Record extends JobRecord>(
     cost = costOf(admitted.kind, admitted.request);
     return withdraw;
   };
-  let job = await create({ bucket, queues, admit, report }, tenant, id).catch((error) => {
+  let job = await create({ bucket, queues, admit, report, trace: traceOf(c) }, tenant, id).catch((error) => {
     if (!(error instanceof RequestError && error.code === 'id_taken' && key !== undefined)) throw error;
     const message = 'this Idempotency-Key came with another body before; want a new key, or the same body';
     throw new ApiError(409, 'idempotency_key_reused', message, 'Idempotency-Key');

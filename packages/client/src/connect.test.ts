@@ -38,6 +38,7 @@ const training = (status: TrainingRecord['status'], step: number): TrainingRecor
   attempts: 1,
   progress: { step, total_steps: 10, loss: null, seconds_left: null },
   error: null,
+  trace: null,
   warnings: [],
   checkpoints: [],
   best_step: null,

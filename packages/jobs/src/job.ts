@@ -44,6 +44,10 @@ export const deadlineFields = {
 };
 export const deadlinesSchema = z.object(deadlineFields);
 
+/** Whose doing something was: the request, and what the caller traces it by (w3.org/TR/trace-context), if anything. */
+export const traceSchema = z.object({ request_id: z.string(), trace_id: z.string().optional() });
+export type Trace = z.infer<typeof traceSchema>;
+
 /** What every job's record has in common; a kind adds id, object, request and output. */
 export const jobFields = {
   status: jobStatusSchema,
@@ -54,6 +58,7 @@ export const jobFields = {
   attempts: z.int().nonnegative().meta({ description: 'How many times a worker has begun this job' }),
   progress: progressSchema,
   error: jobErrorSchema.nullable(),
+  trace: traceSchema.nullable().default(null).meta({ description: 'The request that made it; its log lines have it too' }),
 };
 
 export interface JobRecord {
@@ -67,6 +72,7 @@ export interface JobRecord {
   attempts: number;
   progress: Progress;
   error: JobError | null;
+  trace: Trace | null;
   request: object;
   output: object | null;
 }
@@ -81,9 +87,10 @@ export interface JobKind<Request extends object, Record extends JobRecord> {
   record: z.ZodType<Record>;
 }
 
-/** What travels through a queue: a job's address, nothing else. */
+const trace = traceSchema.optional();
+/** What travels through a queue: a job's address, and for the log whose doing it is. */
 export const messageSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('training'), tenant: tenantSchema, id: trainingIdSchema }),
-  z.strictObject({ kind: z.literal('image'), tenant: tenantSchema, id: imageIdSchema }),
+  z.strictObject({ kind: z.literal('training'), tenant: tenantSchema, id: trainingIdSchema, trace }),
+  z.strictObject({ kind: z.literal('image'), tenant: tenantSchema, id: imageIdSchema, trace }),
 ]);
 export type JobMessage = z.infer<typeof messageSchema>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Bucket } from './bucket/port.ts';
-import { isFinal, type JobKind, type JobRecord } from './job.ts';
+import { isFinal, type JobKind, type JobMessage, type JobRecord, type Trace } from './job.ts';
 import { keys } from './keys.ts';
 import { dispatch, type JobQueues } from './outbox.ts';
 import { createRecord, listFolders, readRecord, updateRecord } from './record.ts';
@@ -10,6 +10,7 @@ export interface JobServices {
   bucket: Bucket;
   queues: JobQueues;
   admit?: Admit;
+  trace?: Trace;
 }
 
 /**
@@ -38,7 +39,7 @@ export type Admit = (job: {
  * @throws RequestError `id_taken` if the id belongs to another request
  */
 export async function createJob<Request extends object, Record extends JobRecord>(
-  { bucket, queues, admit }: JobServices,
+  { bucket, queues, admit, trace }: JobServices,
   kind: JobKind<Request, Record>,
   job: { tenant: string; id: string; request: Request; asked?: object; totalSteps: number; fields?: Partial<Record> },
   report: (error: unknown) => void,
@@ -63,12 +64,13 @@ export async function createJob<Request extends object, Record extends JobRecord
     attempts: 0,
     progress: { step: 0, total_steps: job.totalSteps, loss: null, seconds_left: null },
     error: null,
+    trace: trace ?? null,
     request,
     output: null,
     ...job.fields,
   });
   const created = await createRecord(bucket, keys.jobRecord(kind.folder, tenant, id), record);
-  await dispatch(bucket, queues, { kind: kind.name, tenant, id }).catch(report);
+  await dispatch(bucket, queues, messageOf(kind, tenant, { id, trace: trace ?? null })).catch(report);
   return created ? record : ((await readJob(bucket, kind, tenant, id)) ?? record);
 }
 
@@ -86,8 +88,12 @@ export async function repeatJob<Record extends JobRecord>(
   const first = await readJob(bucket, kind, tenant, id);
   if (!first) return undefined;
   await requireSame(bucket, kind, tenant, id, asked);
-  if (first.status === 'queued') await dispatch(bucket, queues, { kind: kind.name, tenant, id }).catch(report);
+  if (first.status === 'queued') await dispatch(bucket, queues, messageOf(kind, tenant, first)).catch(report);
   return first;
+}
+
+function messageOf(kind: JobKind<object, JobRecord>, tenant: string, { id, trace }: Pick<JobRecord, 'id' | 'trace'>): JobMessage {
+  return { kind: kind.name, tenant, id, ...(trace ? { trace } : {}) };
 }
 
 async function requireSame(bucket: Bucket, kind: JobKind<object, JobRecord>, tenant: string, id: string, asked: object) {

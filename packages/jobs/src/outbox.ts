@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Bucket } from './bucket/port.ts';
 import { idTime } from './ids.ts';
-import { type JobMessage, jobStatusSchema, messageSchema } from './job.ts';
+import { type JobMessage, jobStatusSchema, messageSchema, traceSchema } from './job.ts';
 import { type JobFolder, keys } from './keys.ts';
 import type { Queue } from './queue/port.ts';
 import { readRecord } from './record.ts';
@@ -52,12 +52,15 @@ export async function sweepOutbox(
   return sent;
 }
 
+const sweptSchema = z.object({ status: jobStatusSchema, trace: traceSchema.nullable().default(null) });
+
 /** False if there is nothing to send: the job was never accepted (its request died before the record), or has begun. */
 async function sendAgain(bucket: Bucket, queues: JobQueues, message: JobMessage): Promise<boolean> {
   const key = keys.jobRecord(folders[message.kind], message.tenant, message.id);
-  const job = await readRecord(bucket, key, z.object({ status: jobStatusSchema }));
+  const job = await readRecord(bucket, key, sweptSchema);
   if (job?.record.status !== 'queued') return false;
-  await dispatch(bucket, queues, message);
+  const { trace } = job.record;
+  await dispatch(bucket, queues, { ...message, ...(trace ? { trace } : {}) });
   return true;
 }
 
