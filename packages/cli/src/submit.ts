@@ -1,6 +1,7 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { openAsBlob } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { type Loraloom, LoraloomError, type TrainingRecord, type TrainingRequestInput } from '@loraloom/client';
+import type { Loraloom, TrainingPicture, TrainingRecord } from '@loraloom/client';
 import { trainingRequestSchema } from '@loraloom/jobs';
 import type { TrainingFile } from '@loraloom/jobs/training-file';
 import { UserError } from './error.ts';
@@ -8,11 +9,12 @@ import { type CaptionedFile, readPictures } from './pictures.ts';
 import { replaceFile } from './replace-file.ts';
 import { promptsOf } from './training.ts';
 
-const contentTypes = { '.png': 'image/png', '.jpg': 'image/jpeg', '.jpeg': 'image/jpeg', '.webp': 'image/webp' } as const;
-const isKnown = (ending: string): ending is keyof typeof contentTypes => Object.hasOwn(contentTypes, ending);
-
-/** How many pictures are uploaded at a time. */
-const uploads = 4;
+const types = new Map([
+  ['.png', 'image/png'],
+  ['.jpg', 'image/jpeg'],
+  ['.jpeg', 'image/jpeg'],
+  ['.webp', 'image/webp'],
+]);
 
 /**
  * Trains what a settings file says on a server: uploads its pictures, yields the training's record whenever that has changed, and
@@ -27,40 +29,32 @@ export async function* submit(api: Loraloom, file: TrainingFile): AsyncGenerator
   const priors = file.reg_data_dir === undefined ? [] : await readPictures(file.reg_data_dir, { captionExtension });
   const name = nameOf(file.output_name ?? basename(file.output_dir));
   const options = Object.entries(file).filter(([key]) => Object.hasOwn(trainingRequestSchema.shape, key));
-  const request: TrainingRequestInput = trainingRequestSchema.parse({
+  const request = trainingRequestSchema.omit({ files: true, prior_files: true }).parse({
     ...Object.fromEntries(options),
     sample_prompts: (await Promise.all(file.sample_prompts.map(promptsOf))).flat(),
     model: file.base_model,
     name,
-    files: await uploadAll(api, pictures),
-    prior_files: await uploadAll(api, priors),
   });
-  let job = await api.createTraining(request);
-  for await (job of api.wait(job)) yield job;
+  const [files, prior_files] = await Promise.all([open(pictures), open(priors)]);
+  let job = await api.trainings.create({ ...request, files, prior_files });
+  for await (job of api.trainings.follow(job)) yield job;
   if (job.status !== 'succeeded') throw new UserError(`the training ${job.status}${job.error ? `: ${job.error.message}` : ''}`);
-  const answer = await fetch((await api.getLora(name)).url);
-  if (!answer.ok)
-    throw new LoraloomError(answer.status, 'unexpected_answer', `the LoRA could not be downloaded: ${answer.statusText}`);
+  const answer = await api.loras.download(name);
   await mkdir(file.output_dir, { recursive: true });
   const path = join(file.output_dir, `${name}.safetensors`);
   await replaceFile(path, new Uint8Array(await answer.arrayBuffer()));
   return path;
 }
 
-async function uploadAll(api: Loraloom, pictures: readonly CaptionedFile[]) {
-  const uploaded: { file_id: string; caption: string }[] = [];
-  const left = [...pictures.entries()];
-  const uploader = async () => {
-    for (let next = left.shift(); next; next = left.shift()) {
-      const [i, { path, name, caption }] = next;
-      const ending = extname(name).toLowerCase();
-      if (!isKnown(ending)) throw new UserError(`${path}: save it as JPEG, PNG or WebP, or leave it out`);
-      const { id } = await api.uploadFile(new Uint8Array(await readFile(path)), { name, contentType: contentTypes[ending] });
-      uploaded[i] = { file_id: id, caption };
-    }
-  };
-  await Promise.all(Array.from({ length: uploads }, uploader));
-  return uploaded;
+/** The pictures as the client uploads them; their bytes are read when it is their turn. */
+function open(pictures: readonly CaptionedFile[]): Promise<TrainingPicture[]> {
+  return Promise.all(
+    pictures.map(async ({ path, name, caption }) => {
+      const type = types.get(extname(name).toLowerCase());
+      if (!type) throw new UserError(`${path}: save it as JPEG, PNG or WebP, or leave it out`);
+      return { picture: await openAsBlob(path, { type }), name, caption };
+    }),
+  );
 }
 
 /** A name as the API has them: `My Style` is `my-style`. */

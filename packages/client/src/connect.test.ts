@@ -93,7 +93,7 @@ async function hurry<T>(promise: Promise<T>): Promise<T> {
 test('a call carries the key, and JSON both ways', async () => {
   const { client, sent } = canned(json(training('queued', 0), 202));
   const request = { model: 'emoji', name: 'style', files: [] };
-  expect(await client.createTraining(request)).toEqual(training('queued', 0));
+  expect(await client.trainings.create(request)).toEqual(training('queued', 0));
   const [call] = sent;
   expect([call?.method, call?.url]).toEqual(['POST', 'https://api.example/v1/trainings']);
   expect(call?.headers.get('authorization')).toBe('Bearer ll_secret');
@@ -103,13 +103,13 @@ test('a call carries the key, and JSON both ways', async () => {
 
 test('pages are asked for by limit and after', async () => {
   const { client, sent } = canned(json({ object: 'list', data: [], next: null }));
-  await client.listImages({ limit: 5, after: 'img_1' });
+  await client.images.list({ limit: 5, after: 'img_1' });
   expect(sent[0]?.url).toBe('https://api.example/v1/images?limit=5&after=img_1');
 });
 
 test('a refusal is a typed error, at once', async () => {
   const { client, sent } = canned(refusal(422, 'unknown_model'));
-  const error = await client.createImage({ model: 'm', prompt: 'p' }).catch((error: unknown) => error);
+  const error = await client.images.create({ model: 'm', prompt: 'p' }).catch((error: unknown) => error);
   expect(error).toBeInstanceOf(LoraloomError);
   expect(error).toMatchObject({ status: 422, code: 'unknown_model', message: 'it is unknown_model', param: 'x', requestId: 'r' });
   expect(sent.length).toBe(1);
@@ -122,14 +122,14 @@ test.each([
   ['null', 'unexpected_answer', /null/],
 ])('an error that is not the API’s own (%j) is an error all the same', async (body, code, message) => {
   const { client } = canned(new Response(body, { status: 403 }));
-  const error = await client.getImage('img_1').catch((error: unknown) => error);
+  const error = await client.images.get('img_1').catch((error: unknown) => error);
   expect(error).toMatchObject({ status: 403, code, message: expect.stringMatching(message), param: null, requestId: null });
 });
 
 test('what may be done twice is tried again: reading, cancelling', async () => {
   vi.useFakeTimers();
   const { client, sent } = canned(new Error('reset'), refusal(503, 'busy'), json(training('canceled', 0)));
-  expect(await hurry(client.cancelTraining('trn_1'))).toMatchObject({ status: 'canceled' });
+  expect(await hurry(client.trainings.cancel('trn_1'))).toMatchObject({ status: 'canceled' });
   expect(sent.length).toBe(3);
 });
 
@@ -142,13 +142,13 @@ test('creating is tried again under the same key, so that there is one job', asy
     json({}, 202),
     json({}, 202),
   );
-  await hurry(client.createTraining({ model: 'm', name: 'n', files: [] }));
+  await hurry(client.trainings.create({ model: 'm', name: 'n', files: [] }));
   const keys = sent.map(({ headers }) => headers.get('idempotency-key'));
   expect(keys).toEqual([keys[0], keys[0], keys[0]]);
   expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
-  await client.createImage({ model: 'm', prompt: 'p' });
+  await client.images.create({ model: 'm', prompt: 'p' });
   expect(sent[3]?.headers.get('idempotency-key')).not.toBe(keys[0]);
-  await client.createImage({ model: 'm', prompt: 'p' }, { idempotencyKey: 'order-4711', waitSeconds: 19.5 });
+  await client.images.create({ model: 'm', prompt: 'p' }, { idempotencyKey: 'order-4711', waitSeconds: 19.5 });
   expect(sent[4]?.headers.get('idempotency-key')).toBe('order-4711');
   expect(sent[4]?.headers.get('prefer')).toBe('wait=20');
 });
@@ -156,7 +156,7 @@ test('creating is tried again under the same key, so that there is one job', asy
 test('where there are no random keys, creating is not tried again: it would be a second job', async () => {
   vi.stubGlobal('crypto', {});
   const { client, sent } = canned(new Error('reset'));
-  const error = await client.createImage({ model: 'm', prompt: 'p' }).catch((error: unknown) => error);
+  const error = await client.images.create({ model: 'm', prompt: 'p' }).catch((error: unknown) => error);
   vi.unstubAllGlobals();
   expect(error).toMatchObject({ status: 0, code: 'no_answer' });
   expect(sent.length).toBe(1);
@@ -166,14 +166,14 @@ test('gives up after four tries; waits as long as the server asks', async () => 
   vi.useFakeTimers({ now: 0 });
   const busy = () => new Response('{}', { status: 429, headers: { 'retry-after': '7' } });
   const { client, sent } = canned(busy, busy, busy, busy);
-  await expect(hurry(client.listModels())).rejects.toMatchObject({ status: 429 });
+  await expect(hurry(client.models.list())).rejects.toMatchObject({ status: 429 });
   expect(sent.length).toBe(4);
   expect(Date.now()).toBeGreaterThanOrEqual(21_000);
 });
 
 test('does not wait for what takes longer than a minute, such as next month’s quota', async () => {
   const { client, sent } = canned(new Response('{}', { status: 429, headers: { 'retry-after': '61' } }));
-  await expect(client.listModels()).rejects.toMatchObject({ status: 429 });
+  await expect(client.models.list()).rejects.toMatchObject({ status: 429 });
   expect(sent.length).toBe(1);
 });
 
@@ -186,7 +186,7 @@ test('an upload announces size and digest, sends the bytes where it is told to, 
   };
   const { client, sent } = canned(json({ id: 'file_1', uploaded: false, upload }, 201), new Error('reset'), new Response());
   const picture = new Blob([new Uint8Array([1, 2, 3])]);
-  const file = await hurry(client.uploadFile(picture, { name: 'a.png', contentType: 'image/png' }));
+  const file = await hurry(client.files.upload(picture, { name: 'a.png', contentType: 'image/png' }));
   expect(file).toEqual({ id: 'file_1', uploaded: true });
   expect(await sent[0]?.json()).toEqual({
     name: 'a.png',
@@ -217,7 +217,8 @@ test('wait yields each change once, the end last; it looks less and less often w
   );
   const seen: string[] = [];
   const all = async () => {
-    for await (const { status, progress } of client.wait(training('queued', 0))) seen.push(`${status} ${progress.step}`);
+    for await (const { status, progress } of client.trainings.follow(training('queued', 0)))
+      seen.push(`${status} ${progress.step}`);
   };
   await hurry(all());
   expect(seen).toEqual(['queued 0', 'running 1', 'succeeded 10']);
@@ -229,7 +230,7 @@ test('wait yields each change once, the end last; it looks less and less often w
 
 test('a job that has ended already is not asked for', async () => {
   const { client, sent } = canned();
-  expect(await client.finish(training('failed', 3))).toMatchObject({ status: 'failed' });
+  expect(await client.trainings.wait(training('failed', 3))).toMatchObject({ status: 'failed' });
   expect(sent.length).toBe(0);
 });
 
@@ -240,8 +241,8 @@ test('an abort ends the wait with its reason, also in the middle of a pause', as
   setTimeout(() => aborting.abort(reason), 20);
   const started = Date.now();
   await expect(
-    client.finish(training('queued', 0), { signal: aborting.signal, firstPauseSeconds: 60, longestPauseSeconds: 60 }),
+    client.trainings.wait(training('queued', 0), { signal: aborting.signal, firstPauseSeconds: 60, longestPauseSeconds: 60 }),
   ).rejects.toBe(reason);
   expect(Date.now() - started).toBeLessThan(5000);
-  await expect(client.getImage('img_1', { signal: aborting.signal })).rejects.toBe(reason);
+  await expect(client.images.get('img_1', { signal: aborting.signal })).rejects.toBe(reason);
 });

@@ -84,7 +84,7 @@ test('where there is no XMLHttpRequest it is fetch, and an upload still tells it
   const client = connect({ url: 'https://api.example', apiKey: 'k', fetch: async () => answers.shift() ?? Response.error() });
   const told: number[] = [];
   const onProgress = (bytes: number) => told.push(bytes);
-  await client.uploadFile(new Uint8Array([1, 2, 3]), { name: 'a.png', contentType: 'image/png', onProgress });
+  await client.files.upload(new Uint8Array([1, 2, 3]), { name: 'a.png', contentType: 'image/png', onProgress });
   expect(told).toEqual([3]);
 });
 
@@ -96,7 +96,7 @@ test('an upload whose line breaks starts anew and ends whole', async () => {
   const client = connect({ url: 'https://api.example', apiKey: 'k', fetch: async () => announced });
   const told: number[] = [];
   const onProgress = (bytes: number) => told.push(bytes);
-  const file = await client.uploadFile(put.body, { name: 'a.png', contentType: 'image/png', onProgress });
+  const file = await client.files.upload(put.body, { name: 'a.png', contentType: 'image/png', onProgress });
   expect(file).toEqual({ id: 'file_1', uploaded: true });
   expect(told).toEqual([2, 2, 3]);
   expect(FakeXhr.sent.map(({ headers }) => headers['x-amz-checksum-sha256'])).toEqual(['A5', 'A5']);

@@ -1,25 +1,38 @@
 export type {
   FileView,
+  Finding,
   ImageRequestInput,
   ImageView,
+  LoraChange,
+  LoraImport,
   LoraRecord,
+  LoraReport,
+  LoraVersion,
   LoraView,
   Model,
+  OpenAIFile,
+  Receipt,
+  Refusal,
   TrainingCheck,
   TrainingEvent,
   TrainingRecord,
   TrainingRequestInput,
   TrainingView,
 } from '@loraloom/jobs';
-export {
-  type CallOptions,
-  type ConnectOptions,
-  connect,
-  type Job,
-  type Loraloom,
-  type Page,
-  type PageOptions,
-  type UploadOptions,
-  type WaitOptions,
-} from './connect.ts';
+export { type ConnectOptions, connect, type Loraloom } from './connect.ts';
+export type { CallOptions, CreateOptions, Page, PageOptions } from './connection.ts';
 export { LoraloomError } from './error.ts';
+export type { Bytes, Files, ShownFile, UploadOptions } from './files.ts';
+export type { FollowOptions, WaitOptions } from './follow.ts';
+export { type FormatOptions, type ImageAsked, type Images, newImageId } from './images.ts';
+export type { Loras } from './loras.ts';
+export type {
+  ContinueOptions,
+  CreateTrainingOptions,
+  EventPage,
+  TrainingAsked,
+  TrainingPicture,
+  Trainings,
+  UploadProgress,
+} from './trainings.ts';
+export { type VerifyWebhookOptions, verifyWebhook } from './webhook.ts';

@@ -47,11 +47,13 @@ async function setUp() {
 
 test('the client against the app: upload, train, follow, generate, list, cancel', async () => {
   const { bucket, client, send } = await setUp();
-  const uploads = [1, 2, 3].map((byte) => client.uploadFile(pictureOf(byte), { name: `${byte}.png`, contentType: 'image/png' }));
+  const uploads = [1, 2, 3].map((byte) =>
+    client.files.upload(pictureOf(byte), { name: `${byte}.png`, contentType: 'image/png' }),
+  );
   const files = await Promise.all(uploads);
-  expect(await client.getFile(files[0]?.id ?? '')).toEqual(files[0]);
+  expect(await client.files.get(files[0]?.id ?? '')).toEqual(files[0]);
 
-  const training = await client.createTraining({
+  const training = await client.trainings.create({
     model: 'emoji',
     name: 'style',
     files: files.map(({ id }) => ({ file_id: id, caption: 'red apple' })),
@@ -59,7 +61,7 @@ test('the client against the app: upload, train, follow, generate, list, cancel'
   });
   const begun = await beginAttempt(bucket, trainings, 'local', training.id);
   const seen: string[] = [];
-  for await (const { status, progress } of client.wait(training, { firstPauseSeconds: 0.001 })) {
+  for await (const { status, progress } of client.trainings.follow(training, { firstPauseSeconds: 0.001 })) {
     seen.push(`${status} ${progress.step}/${progress.total_steps}`);
     const step = progress.step + 1;
     if (status === 'running') {
@@ -71,9 +73,9 @@ test('the client against the app: upload, train, follow, generate, list, cancel'
     }
   }
   expect(seen).toEqual(['queued 0/2', 'running 0/2', 'running 1/2', 'running 2/2', 'failed 2/2']);
-  expect((await client.listTrainings()).data.map(({ id }) => id)).toEqual([training.id]);
+  expect((await client.trainings.list()).data.map(({ id }) => id)).toEqual([training.id]);
 
-  const image = await client.createImage({ model: 'emoji', prompt: 'red apple' });
+  const image = await client.images.create({ model: 'emoji', prompt: 'red apple' });
   const attempt = await beginAttempt(bucket, images, 'local', image.id);
   const key = keys.picture('local', image.id, 0);
   await bucket.put(key, new Uint8Array([9]), { contentType: 'image/png' });
@@ -85,23 +87,23 @@ test('the client against the app: upload, train, follow, generate, list, cancel'
     status: 'succeeded',
     output: { images: [picture] },
   }));
-  const finished = await client.finish(image, { firstPauseSeconds: 0.001 });
+  const finished = await client.images.wait(image, { firstPauseSeconds: 0.001 });
   const url = finished.output?.images[0]?.url ?? '';
   expect(new Uint8Array(await (await send(url)).arrayBuffer())).toEqual(new Uint8Array([9]));
 
-  const queued = await client.createImage({ model: 'emoji', prompt: 'green pear' });
-  expect(await client.cancelImage(queued.id)).toMatchObject({ status: 'canceled' });
-  expect((await client.listImages({ limit: 1 })).data.length).toBe(1);
-  expect((await client.listModels()).data).toEqual([model]);
-  expect((await client.listLoras()).data).toEqual([]);
+  const queued = await client.images.create({ model: 'emoji', prompt: 'green pear' });
+  expect(await client.images.cancel(queued.id)).toMatchObject({ status: 'canceled' });
+  expect((await client.images.list({ limit: 1 })).data.length).toBe(1);
+  expect((await client.models.list()).data).toEqual([model]);
+  expect((await client.loras.list()).data).toEqual([]);
 });
 
 test('the app’s errors arrive typed', async () => {
   const { client, send } = await setUp();
-  const refused = client.createImage({ model: 'emoji', prompt: 'x', loras: [{ name: 'none' }] });
+  const refused = client.images.create({ model: 'emoji', prompt: 'x', loras: [{ name: 'none' }] });
   await expect(refused).rejects.toBeInstanceOf(LoraloomError);
   await expect(refused).rejects.toMatchObject({ status: 422, code: 'unknown_lora', param: 'loras.0.name' });
-  await expect(client.getLora('none')).rejects.toMatchObject({ status: 404, code: 'not_found' });
+  await expect(client.loras.get('none')).rejects.toMatchObject({ status: 404, code: 'not_found' });
   const stranger = connect({ url: 'http://api.invalid', apiKey: await newApiKey(), fetch: send });
-  await expect(stranger.listModels()).rejects.toMatchObject({ status: 401, code: 'unauthorized' });
+  await expect(stranger.models.list()).rejects.toMatchObject({ status: 401, code: 'unauthorized' });
 });

@@ -1,3 +1,4 @@
+import { openAsBlob } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,29 +41,18 @@ process.exit(0);
 async function demo(api: Loraloom): Promise<void> {
   const examples = await readStyle();
   const upload = progressBar('Uploading');
-  const files = [];
-  for (const { name, caption } of examples) {
-    const { id } = await api.uploadFile(new Uint8Array(await readFile(join(styleFolder, name))), {
-      name,
-      contentType: 'image/png',
-    });
-    files.push({ file_id: id, caption });
-    upload(files.length, examples.length);
-  }
+  const files = await Promise.all(
+    examples.map(async ({ name, caption }) => ({ picture: await openAsBlob(join(styleFolder, name)), name, caption })),
+  );
+  const request = { model: emoji.name, name: 'ink', files, steps, rank: 8, batch_size: 4, seed: 1 };
+  const asked = await api.trainings.create(
+    { ...request, targets: 'attention+ff' },
+    { onUpload: ({ sentBytes, totalBytes }) => upload(sentBytes, totalBytes) },
+  );
 
   const train = progressBar('Training');
-  const asked = await api.createTraining({
-    model: emoji.name,
-    name: 'ink',
-    files,
-    steps,
-    rank: 8,
-    batch_size: 4,
-    seed: 1,
-    targets: 'attention+ff',
-  });
   let training = asked;
-  for await (const record of api.wait(asked, { longestPauseSeconds: 1 })) {
+  for await (const record of api.trainings.follow(asked, { longestPauseSeconds: 1 })) {
     training = record;
     const { step, total_steps, loss, seconds_left } = record.progress;
     train(
@@ -99,16 +89,16 @@ async function demo(api: Loraloom): Promise<void> {
 
 /** A subject with the LoRA at a strength; at none, without it. */
 async function makePicture(api: Loraloom, noun: string, weight: number): Promise<Picture> {
-  const job = await api.createImage({
+  const job = await api.images.create({
     model: emoji.name,
     prompt: weight === 0 ? `${noun}, white background` : `${noun}, white background, ink drawing`,
     seed: 7,
     loras: weight === 0 ? [] : [{ name: 'ink', weight }],
   });
-  const done = await api.finish(job, { longestPauseSeconds: 1 });
+  const done = await api.images.wait(job, { longestPauseSeconds: 1 });
   const url = done.output?.images[0]?.url;
   if (!url) throw new Error(`the picture ${done.status}: ${done.error?.message}`);
-  return decodePicture(new Uint8Array(await (await fetch(url)).arrayBuffer()));
+  return decodePicture(new Uint8Array(await (await api.download(url)).arrayBuffer()));
 }
 
 /** The style's pictures and captions, as metadata.csv lists them. */

@@ -43,15 +43,15 @@ async function uploads(): Promise<{ file_id: string; caption: string }[]> {
   const files = [];
   for (const shade of [3, 7]) {
     const png = await encodePng({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 3).map((_, i) => (i * shade) % 256) });
-    const { id } = await api.uploadFile(new Uint8Array(png), { name: 'a.png', contentType: 'image/png' });
+    const { id } = await api.files.upload(new Uint8Array(png), { name: 'a.png' });
     files.push({ file_id: id, caption: `pattern ${shade}` });
   }
   return files;
 }
 
 it('goes from uploads through a training to a picture', async () => {
-  expect((await api.listModels()).data.map(({ name }) => name)).toEqual(['tiny']);
-  const asked = await api.createTraining({
+  expect((await api.models.list()).data.map(({ name }) => name)).toEqual(['tiny']);
+  const asked = await api.trainings.create({
     model: 'tiny',
     name: 'pattern',
     files: await uploads(),
@@ -59,19 +59,19 @@ it('goes from uploads through a training to a picture', async () => {
     rank: 2,
     batch_size: 2,
   });
-  const training = await api.finish(asked);
+  const training = await api.trainings.wait(asked);
   expect(training).toMatchObject({ status: 'succeeded', attempts: 1, error: null });
-  const { url } = await api.getLora('pattern');
+  const { url } = await api.loras.get('pattern');
   const weights = new Uint8Array(await (await fetch(url)).arrayBuffer());
   expect(weights.length).toBe(training.output?.lora.size_bytes);
-  const image = await api.finish(await api.createImage({ model: 'tiny', prompt: 'a cat', loras: [{ name: 'pattern' }] }));
+  const image = await api.images.wait(await api.images.create({ model: 'tiny', prompt: 'a cat', loras: [{ name: 'pattern' }] }));
   expect(image.status).toBe('succeeded');
   const png = new Uint8Array(await (await fetch(image.output?.images[0]?.url ?? '')).arrayBuffer());
   expect(await decodePicture(png)).toMatchObject({ width: 64, height: 64 });
 });
 
 it('finishes a training once whose worker is killed', async () => {
-  const { id } = await api.createTraining({
+  const { id } = await api.trainings.create({
     model: 'tiny',
     name: 'survivor',
     files: await uploads(),
@@ -79,11 +79,11 @@ it('finishes a training once whose worker is killed', async () => {
     rank: 2,
     batch_size: 1,
   });
-  while ((await api.getTraining(id)).progress.step === 0) await sleep(50);
+  while ((await api.trainings.get(id)).progress.step === 0) await sleep(50);
   const pid = stack.worker.pid();
   process.kill(pid ?? 0, 'SIGKILL');
-  const training = await api.finish(await api.getTraining(id));
+  const training = await api.trainings.wait(await api.trainings.get(id));
   expect(training).toMatchObject({ status: 'succeeded', attempts: 2, progress: { step: 250 } });
   expect(stack.worker.pid()).not.toBe(pid);
-  expect((await api.listLoras()).data.filter(({ name }) => name === 'survivor')).toHaveLength(1);
+  expect((await api.loras.list()).data.filter(({ name }) => name === 'survivor')).toHaveLength(1);
 }, 60_000);

@@ -54,7 +54,7 @@ it('trains a settings file on a server, and brings the LoRA back', { timeout: 12
     const done = await run('my.yaml');
     expect(done, done.err).toMatchObject({ code: 0, err: expect.stringContaining('few_steps') });
     const api = connect({ url: stack.url, apiKey: stack.apiKey });
-    const [training] = (await api.listTrainings()).data;
+    const [training] = (await api.trainings.list()).data;
     expect(training).toMatchObject({
       status: 'succeeded',
       request: { name: 'my-style', model: 'tiny', rank: 2, steps: 3, epochs: 3 },

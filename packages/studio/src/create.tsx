@@ -21,12 +21,12 @@ export function Create({ api, model, styles }: { api: Loraloom; model: string; s
 
   const show = (job: ImageView) => setJobs((before) => [job, ...before.filter(({ id }) => id !== job.id)].toSorted(newest));
   const follow = async (job: ImageView) => {
-    for await (const record of api.wait(job, { longestPauseSeconds: 1 })) show(record);
+    for await (const record of api.images.follow(job, { longestPauseSeconds: 1 })) show(record);
   };
   useEffect(() => {
     // A reload finds what was asked for before it, and goes on watching what is not done.
-    api
-      .listImages({ limit: 24 })
+    api.images
+      .list({ limit: 24 })
       .then(({ data }) => Promise.all(data.map((job) => follow(job))))
       .catch((error) => setProblem(explain(error)));
   }, []);
@@ -35,7 +35,7 @@ export function Create({ api, model, styles }: { api: Loraloom; model: string; s
     setProblem('');
     try {
       const loras = style ? [{ name: style, weight }] : [];
-      await follow(await api.createImage({ model, prompt, n: count, loras }));
+      await follow(await api.images.create({ model, prompt, n: count, loras }));
     } catch (error) {
       setProblem(explain(error));
     }

@@ -11,7 +11,7 @@ function Studio({ api }: { api: Loraloom }) {
   const [model, setModel] = useState<string>();
   const [problem, setProblem] = useState('');
   const refresh = () =>
-    Promise.all([api.listModels(), api.listLoras({ limit: 100 })])
+    Promise.all([api.models.list(), api.loras.list({ limit: 100 })])
       .then(([models, loras]) => {
         setModel(models.data[0]?.name);
         setStyles(loras.data);

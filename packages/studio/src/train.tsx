@@ -24,12 +24,12 @@ export function Train({ api, model, onTrained }: { api: Loraloom; model: string;
   const [problem, setProblem] = useState('');
 
   const follow = async (job: TrainingRecord) => {
-    for await (const record of api.wait(job, { longestPauseSeconds: 1 }))
+    for await (const record of api.trainings.follow(job, { longestPauseSeconds: 1 }))
       setJobs((before) => [record, ...before.filter(({ id }) => id !== record.id)].toSorted(newest));
   };
   useEffect(() => {
-    api
-      .listTrainings({ limit: 12 })
+    api.trainings
+      .list({ limit: 12 })
       .then(({ data }) => Promise.all(data.map((job) => follow(job))))
       .catch((error) => setProblem(explain(error)));
   }, []);
@@ -55,12 +55,12 @@ export function Train({ api, model, onTrained }: { api: Loraloom; model: string;
       let before = 0;
       for (const { file, type, caption } of chosen) {
         const onProgress = (bytes: number) => setSent(before + bytes);
-        const { id } = await api.uploadFile(file, { name: file.name, contentType: type, onProgress });
+        const { id } = await api.files.upload(file, { name: file.name, contentType: type, onProgress });
         before += file.size;
         files.push({ file_id: id, caption });
       }
       const word = trigger.trim() ? { trigger_word: trigger.trim() } : {};
-      const job = await api.createTraining({ model, name: loraName(title), files, targets: 'attention+ff', ...word });
+      const job = await api.trainings.create({ model, name: loraName(title), files, targets: 'attention+ff', ...word });
       setChosen([]);
       setSent(undefined);
       await follow(job);
@@ -144,7 +144,7 @@ export function Train({ api, model, onTrained }: { api: Loraloom; model: string;
           <Progress
             job={job}
             key={job.id}
-            onCancel={() => api.cancelTraining(job.id).catch((error) => setProblem(explain(error)))}
+            onCancel={() => api.trainings.cancel(job.id).catch((error) => setProblem(explain(error)))}
           />
         ))}
       </section>
