@@ -1,94 +1,8 @@
-import type { TrainingRecord } from '@loraloom/jobs';
 import { afterEach, expect, test, vi } from 'vitest';
-import { connect } from './connect.ts';
 import { LoraloomError } from './error.ts';
+import { canned, hurry, json, refusal, training } from './test-client.ts';
 
 afterEach(() => vi.useRealTimers());
-
-type Answer = Response | Error | (() => Response);
-
-/** A client whose answers are canned, in order; `sent` is what it sent. */
-function canned(...answers: Answer[]) {
-  const sent: Request[] = [];
-  const client = connect({
-    url: 'https://api.example/',
-    apiKey: 'll_secret',
-    fetch: async (input, init) => {
-      sent.push(new Request(input, init));
-      const answer = answers.shift() ?? new Error('no more answers');
-      if (answer instanceof Error) throw answer;
-      return typeof answer === 'function' ? answer() : answer;
-    },
-  });
-  return { client, sent };
-}
-
-const json = (body: object, status = 200, headers = {}) => new Response(JSON.stringify(body), { status, headers });
-const refusal = (status: number, code: string) =>
-  json({ error: { code, message: `it is ${code}`, param: 'x', request_id: 'r' } }, status, { 'x-request-id': 'r' });
-
-const training = (status: TrainingRecord['status'], step: number): TrainingRecord => ({
-  id: 'trn_7yt09zhw3gq8m5tr1vkd2xcfaj',
-  object: 'training',
-  status,
-  cancel_requested: false,
-  created_at: '',
-  started_at: null,
-  finished_at: null,
-  attempts: 1,
-  progress: { step, total_steps: 10, loss: null, seconds_left: null },
-  error: null,
-  trace: null,
-  warnings: [],
-  checkpoints: [],
-  best_step: null,
-  samples: [],
-  request: {
-    model: 'm',
-    name: 'n',
-    files: [],
-    rank: 8,
-    alpha: 8,
-    targets: 'attention',
-    train_text_encoder: false,
-    steps: 10,
-    batch_size: 1,
-    gradient_accumulation_steps: 1,
-    seed: 1,
-    resolution: 128,
-    enable_bucket: false,
-    flip_aug: false,
-    shuffle_caption: false,
-    keep_tokens: 0,
-    caption_dropout: 0,
-    prior_files: [],
-    prior_loss_weight: 1,
-    optimizer: 'adamw',
-    weight_decay: 0.01,
-    learning_rate: 0.001,
-    lr_scheduler: 'constant',
-    lr_warmup_steps: 0,
-    lr_scheduler_num_cycles: 1,
-    noise_offset: 0,
-    validation_split: 0,
-    save_steps: 100,
-    sample_prompts: [],
-    sample_every_n_steps: 100,
-    gradient_checkpointing: 'auto',
-  },
-  output: null,
-});
-
-/** Lets every timer run until the promise is settled. */
-async function hurry<T>(promise: Promise<T>): Promise<T> {
-  let settled = false;
-  const done = () => {
-    settled = true;
-  };
-  promise.then(done, done);
-  while (!settled) await vi.advanceTimersByTimeAsync(100);
-  return promise;
-}
 
 test('a call carries the key, and JSON both ways', async () => {
   const { client, sent } = canned(json(training('queued', 0), 202));
@@ -115,6 +29,21 @@ test('a refusal is a typed error, at once', async () => {
   expect(sent.length).toBe(1);
 });
 
+test('an error carries what moderation or the preflight found, and when to come again', async () => {
+  const told = { category: 'violence', score: 0.9, threshold: 0.7, stage: 'prompt' };
+  const finding = { code: 'duplicate_picture', severity: 'error', file: null, message: 'm', what_to_do: 'w' };
+  const { client } = canned(
+    refusal(422, 'content_refused', { refusal: told }),
+    refusal(422, 'preflight_failed', { findings: [finding] }),
+    refusal(504, 'not_yet', {}, { 'retry-after': '2', 'x-should-retry': 'false' }),
+  );
+  const error = () => client.images.create({ model: 'm', prompt: 'p' }).catch((error: unknown) => error);
+  expect(await error()).toMatchObject({ code: 'content_refused', refusal: told, findings: [], retryAfterSeconds: null });
+  expect(await error()).toMatchObject({ code: 'preflight_failed', refusal: null, findings: [finding] });
+  // At once: what the API says not to ask again for is not.
+  expect(await error()).toMatchObject({ status: 504, code: 'not_yet', retryAfterSeconds: 2 });
+});
+
 test.each([
   ['<html>Bad gateway</html>', 'unexpected_answer', /Bad gateway/],
   ['', 'unexpected_answer', /.*/],
@@ -129,7 +58,7 @@ test.each([
 test('what may be done twice is tried again: reading, cancelling', async () => {
   vi.useFakeTimers();
   const { client, sent } = canned(new Error('reset'), refusal(503, 'busy'), json(training('canceled', 0)));
-  expect(await hurry(client.trainings.cancel('trn_1'))).toMatchObject({ status: 'canceled' });
+  expect(await hurry(vi, client.trainings.cancel('trn_1'))).toMatchObject({ status: 'canceled' });
   expect(sent.length).toBe(3);
 });
 
@@ -142,7 +71,7 @@ test('creating is tried again under the same key, so that there is one job', asy
     json({}, 202),
     json({}, 202),
   );
-  await hurry(client.trainings.create({ model: 'm', name: 'n', files: [] }));
+  await hurry(vi, client.trainings.create({ model: 'm', name: 'n', files: [] }));
   const keys = sent.map(({ headers }) => headers.get('idempotency-key'));
   expect(keys).toEqual([keys[0], keys[0], keys[0]]);
   expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
@@ -166,7 +95,7 @@ test('gives up after four tries; waits as long as the server asks', async () => 
   vi.useFakeTimers({ now: 0 });
   const busy = () => new Response('{}', { status: 429, headers: { 'retry-after': '7' } });
   const { client, sent } = canned(busy, busy, busy, busy);
-  await expect(hurry(client.models.list())).rejects.toMatchObject({ status: 429 });
+  await expect(hurry(vi, client.models.list())).rejects.toMatchObject({ status: 429 });
   expect(sent.length).toBe(4);
   expect(Date.now()).toBeGreaterThanOrEqual(21_000);
 });
@@ -186,7 +115,7 @@ test('an upload announces size and digest, sends the bytes where it is told to, 
   };
   const { client, sent } = canned(json({ id: 'file_1', uploaded: false, upload }, 201), new Error('reset'), new Response());
   const picture = new Blob([new Uint8Array([1, 2, 3])]);
-  const file = await hurry(client.files.upload(picture, { name: 'a.png', contentType: 'image/png' }));
+  const file = await hurry(vi, client.files.upload(picture, { name: 'a.png', contentType: 'image/png' }));
   expect(file).toEqual({ id: 'file_1', uploaded: true });
   expect(await sent[0]?.json()).toEqual({
     name: 'a.png',
@@ -220,7 +149,7 @@ test('wait yields each change once, the end last; it looks less and less often w
     for await (const { status, progress } of client.trainings.follow(training('queued', 0)))
       seen.push(`${status} ${progress.step}`);
   };
-  await hurry(all());
+  await hurry(vi, all());
   expect(seen).toEqual(['queued 0', 'running 1', 'succeeded 10']);
   const pauses = looks.slice(1).map((look, i) => look - (looks[i] ?? 0));
   expect(looks[0]).toBe(250);

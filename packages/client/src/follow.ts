@@ -25,12 +25,12 @@ export function hasEnded({ status }: Running): boolean {
 
 /**
  * Yields a record whenever it has changed, the final one last, and returns that one too. Looks often at first, then less often.
- * @param look gets the record anew
+ * @param look gets the record anew, given the last one
  * @param stateOf what of it has to differ to be a change; presigned URLs in it are other ones every time
  */
 export async function* follow<T extends Running>(
   first: T,
-  look: () => Promise<T>,
+  look: (latest: T) => Promise<T>,
   stateOf: (record: T) => unknown,
   { signal, firstPauseSeconds = 0.25, longestPauseSeconds = 3 }: FollowOptions,
 ): AsyncGenerator<T, T, void> {
@@ -45,7 +45,7 @@ export async function* follow<T extends Running>(
     pause = state === seen ? Math.min(pause * 1.5, longestPauseSeconds) : Math.min(firstPauseSeconds * 2, pause);
     seen = state;
     await sleep(pause, signal);
-    latest = await look();
+    latest = await look(latest);
   }
 }
 

@@ -1,6 +1,6 @@
-import type { ImageRequestInput, ImageView, Receipt } from '@loraloom/jobs';
+import type { ImageRecord, ImageRequestInput, ImageView, Receipt } from '@loraloom/jobs';
 import { type CallOptions, type Connection, type CreateOptions, type Page, type PageOptions, preferOf } from './connection.ts';
-import { type FollowOptions, finish, follow, type WaitOptions } from './follow.ts';
+import { type FollowOptions, finish, follow, hasEnded, type WaitOptions } from './follow.ts';
 
 export interface FormatOptions {
   /** Pictures of up to 4 MiB together in the answer as well, beside their URLs. Default: URLs alone. */
@@ -25,12 +25,41 @@ export interface Images {
   follow(image: ImageView, options?: FollowOptions & FormatOptions): AsyncGenerator<ImageView, ImageView, void>;
 }
 
-export function images({ call, create, list }: Connection): Images {
+/** Of so many looks at an image all but the last are at its record in the bucket. */
+const looksAtTheBucket = 10;
+
+export function images({ call, create, list, fetch }: Connection): Images {
   const place = (id: string) => `/v1/images/${id}`;
   const formatOf = ({ responseFormat }: FormatOptions) => ({ response_format: responseFormat });
 
   const get: Images['get'] = (id, { signal, ...options } = {}) => call('GET', place(id), { signal, query: formatOf(options) });
-  const followImage: Images['follow'] = (image, options = {}) => follow(image, () => get(image.id, options), stateOf, options);
+  const followImage: Images['follow'] = (image, options = {}) => {
+    let looks = 0;
+    return follow(
+      image,
+      async (latest) => {
+        // The bare record costs the API nothing; its place in the queue, and the pictures' URLs, only the API knows.
+        const record = ++looks % looksAtTheBucket === 0 ? undefined : await bareRecord(latest, options);
+        if (!record || hasEnded(record)) return get(image.id, options);
+        const { status, cancel_requested, attempts, progress, started_at } = record;
+        const queued = status === 'queued' ? {} : { queue_position: null, estimated_seconds: progress.seconds_left };
+        return { ...latest, status, cancel_requested, attempts, progress, started_at, ...queued };
+      },
+      stateOf,
+      options,
+    );
+  };
+
+  async function bareRecord({ urls }: ImageView, { signal }: CallOptions): Promise<ImageRecord | undefined> {
+    try {
+      // What a browser has kept may be old.
+      const answer = await fetch(urls.poll, { cache: 'no-cache', ...(signal ? { signal } : {}) });
+      return answer.ok ? await answer.json() : undefined;
+    } catch {
+      // Whatever is the matter, an hour that has passed or a page that may not ask elsewhere: the API is asked instead.
+      return undefined;
+    }
+  }
 
   return {
     create: (request, options = {}) => create('/v1/images', request, options, formatOf(options)),

@@ -86,9 +86,11 @@ export function trainings({ call, create, get, list }: Connection, files: Pick<F
     },
     check: (request, { signal } = {}) => call('POST', '/v1/trainings:check', { body: request, repeatable: true, signal }),
     async continue(id, changes = {}, { step, ...options } = {}) {
-      const { request } = await getTraining(id, options);
+      // In the record the steps say what the epochs came to; a request has one of them.
+      const { epochs: _, steps, ...same } = (await getTraining(id, options)).request;
       const from: TrainingRequest['continue_from'] = { training_id: id, ...(step === undefined ? {} : { step }) };
-      return create('/v1/trainings', { ...request, continue_from: from, ...changes }, options);
+      const long = changes.epochs === undefined ? { steps } : {};
+      return create('/v1/trainings', { ...same, ...long, continue_from: from, ...changes }, options);
     },
     get: getTraining,
     list: (options = {}) => list('/v1/trainings', options),

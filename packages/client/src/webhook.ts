@@ -9,8 +9,6 @@ export interface VerifyWebhookOptions {
   now?: number;
 }
 
-const encoder = new TextEncoder();
-
 /**
  * Makes sure that a webhook was sent by the holder of the secret, and lately, as Standard Webhooks has it
  * (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md): HMAC-SHA-256 of
@@ -37,7 +35,7 @@ export async function verifyWebhook(
   if (!(/^\d+$/.test(timestamp) && apartSeconds <= toleranceSeconds))
     throw bad(`it is of ${timestamp}, which is not within ${toleranceSeconds} seconds of now`);
 
-  const signed = encoder.encode(`${id}.${timestamp}.${body}`);
+  const signed = new TextEncoder().encode(`${id}.${timestamp}.${body}`);
   const signatures = header('webhook-signature')
     .split(' ')
     .flatMap((one) => /^v1,(.+)$/.exec(one)?.[1] ?? []);

@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import { connect, newImageId } from '@loraloom/client';
+import { bucketKeys, createApp, hashApiKey, newApiKey } from '@loraloom/functions';
+import {
+  createRecord,
+  idTime,
+  imageIdSchema,
+  keys,
+  type LoraVersion,
+  type Model,
+  newId,
+  publishLora,
+  putRecord,
+} from '@loraloom/jobs';
+import { memoryBucket } from '@loraloom/jobs/bucket/memory';
+import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+
+const pepper = 'a pepper of at least thirty-two characters';
+const model: Model = {
+  name: 'emoji',
+  object: 'model',
+  family: 'sd1',
+  resolution: 128,
+  latent_factor: 8,
+  default_steps: 25,
+  default_guidance_scale: 4,
+  default_sampler: 'ddim',
+  files: [],
+  license: 'MIT',
+  description: '',
+};
+const weights = new Uint8Array([1, 2, 3]);
+const version: LoraVersion = {
+  name: 'style',
+  object: 'lora',
+  lora_id: newId('lora'),
+  model: 'emoji',
+  rank: 4,
+  alpha: 4,
+  trigger_words: [],
+  license: null,
+  training_id: null,
+  size_bytes: weights.length,
+  sha256: createHash('sha256').update(weights).digest('hex'),
+  created_at: new Date().toISOString(),
+};
+/** All that is read of a PNG before it is decoded. */
+const pngOf = (byte: number) =>
+  new Uint8Array(
+    Buffer.from(`89504e470d0a1a0a0000000d49484452000000800000008008020000004c5cf69c0${byte}0000000049454e44ae426082`, 'hex'),
+  );
+
+/** These are for those who have another client, or none. */
+const withoutCall = ['GET /healthz', 'POST /generate', 'POST /v1/images/generations'];
+
+test('there is a call for every route, and each does what it says', async () => {
+  const bucket = memoryBucket();
+  const queues = { trainings: memoryQueue(), images: memoryQueue() };
+  const app = createApp({ bucket, queues, keys: bucketKeys(bucket), pepper, origins: [], log: () => undefined });
+  const apiKey = await newApiKey();
+  await putRecord(bucket, keys.apiKey((await hashApiKey(pepper, apiKey)) ?? ''), { tenant: 'local', key_id: 'k' });
+  await createRecord(bucket, keys.model('emoji'), model);
+  await bucket.put(keys.loraWeights('local', 'style', version.lora_id), weights);
+  await publishLora(bucket, 'local', version);
+  const called: string[] = [];
+  const send: typeof fetch = async (input, init) => {
+    const request = new Request(input, init);
+    const { host, pathname } = new URL(request.url);
+    if (host !== 'api.invalid') return bucket.fetch(request);
+    called.push(`${request.method} ${pathname}`);
+    return app.fetch(request);
+  };
+  const { files, trainings, images, loras, models, download } = connect({ url: 'http://api.invalid', apiKey, fetch: send });
+
+  expect((await models.list()).data).toEqual([model]);
+
+  const picture = await files.upload(pngOf(1), { name: 'a.png' });
+  expect(picture).toMatchObject({ content_type: 'image/png', uploaded: true });
+  expect(await files.get(picture.id)).toEqual(picture);
+  const other = await files.upload(new Blob(['no LoRA']), { name: 'a.safetensors' });
+  expect((await files.list({ limit: 1 })).data.map(({ id }) => id)).toEqual([other.id]);
+
+  const asked = {
+    model: 'emoji',
+    name: 'mine',
+    files: [{ file_id: picture.id, caption: 'apple' }],
+    epochs: 30,
+    batch_size: 1,
+  };
+  expect(await trainings.check(asked)).toMatchObject({ request: { steps: 30 }, estimate: { steps: 30 } });
+  const training = await trainings.create({ ...asked, files: [{ picture: pngOf(2), caption: 'pear' }] });
+  expect((await trainings.list()).data).toEqual([training]);
+  expect(await trainings.get(training.id)).toEqual(training);
+  expect(await trainings.events(training.id)).toEqual({ object: 'list', data: [], next: null });
+  const further = await trainings.continue(training.id, { name: 'more' });
+  expect(further.request).toMatchObject({ name: 'more', steps: 30, continue_from: { training_id: training.id } });
+  expect(further.request.epochs).toBeUndefined();
+  expect(await trainings.cancel(training.id)).toMatchObject({ status: 'canceled' });
+
+  const request = { model: 'emoji', prompt: 'apple', loras: [{ name: 'style' }] };
+  const image = await images.create(request);
+  const id = newImageId();
+  expect(imageIdSchema.parse(id)).toBe(id);
+  expect(Math.abs(idTime(id) - Date.now())).toBeLessThan(60_000);
+  const put = await images.put(id, request);
+  expect(await images.put(id, request)).toMatchObject({ id, created_at: put.created_at });
+  expect((await images.list()).data.map((one) => one.id).sort()).toEqual([image.id, id].sort());
+  expect(await images.get(id, { responseFormat: 'b64_json' })).toMatchObject({ id, status: 'queued' });
+  expect(await images.cancel(id)).toMatchObject({ status: 'canceled' });
+
+  expect((await loras.list()).data).toMatchObject([{ name: 'style', lora_id: version.lora_id }]);
+  expect(await loras.get(`style@${version.lora_id}`)).toMatchObject({ sha256: version.sha256 });
+  expect((await loras.versions('style')).data).toEqual([version]);
+  expect(await loras.update('style', { cover: { file_id: picture.id } })).toMatchObject({ cover: { file_id: picture.id } });
+  const cover = (await loras.get('style')).cover_url ?? '';
+  expect(new Uint8Array(await (await download(cover)).arrayBuffer())).toEqual(pngOf(1));
+  expect(await loras.share('style', 'partner')).toMatchObject({ shared_with: ['partner'] });
+  expect(await loras.unshare('style', 'partner')).toMatchObject({ shared_with: [] });
+  expect(new Uint8Array(await (await loras.download('style')).arrayBuffer())).toEqual(weights);
+  expect(await loras.inspect(other.id)).toMatchObject({ problems: [{ code: 'bad_safetensors' }] });
+  const imported = loras.import({ name: 'style', model: 'emoji', file_id: other.id });
+  await expect(imported).rejects.toMatchObject({ status: 422, code: 'bad_safetensors', param: 'file_id' });
+  expect(await loras.delete('style')).toMatchObject({ deleted: true });
+  expect(await files.delete(other.id)).toEqual({ id: other.id, object: 'file', deleted: true });
+
+  const { paths } = z
+    .object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) })
+    .parse(await (await app.request('/openapi.json')).json());
+  const uncalled = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).flatMap((method) => {
+      const route = new RegExp(`^${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
+      return called.some((one) => route.test(one)) ? [] : [`${method.toUpperCase()} ${path}`];
+    }),
+  );
+  expect(uncalled.sort()).toEqual(withoutCall);
+});
