@@ -14,7 +14,7 @@ const house: Record<string, { folder: string; may: string[]; types?: string[] }>
   nsfw: { folder: 'packages/nsfw', may: ['engine'] },
   functions: { folder: 'functions', may: ['jobs', 'lora-files', 'moderation'] },
   'gpu-worker': { folder: 'gpu-worker', may: ['jobs', 'engine', 'nsfw', 'trainer'] },
-  client: { folder: 'packages/client', may: [], types: ['jobs'] },
+  client: { folder: 'packages/client', may: [], types: ['jobs', 'functions'] },
   studio: { folder: 'packages/studio', may: ['client'] },
   trainer: { folder: 'packages/trainer', may: ['jobs', 'engine'] },
   cli: { folder: 'packages/cli', may: ['jobs', 'engine', 'trainer', 'client', 'emoji-base'] },

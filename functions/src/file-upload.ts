@@ -1,4 +1,4 @@
-import { type FileRecord, type FileRequest, fileRequestSchema, type OpenAIFile } from '@loraloom/jobs';
+import { type FileRecord, type FileRequest, fileRequestSchema } from '@loraloom/jobs';
 import { z } from 'zod';
 import { ApiError, invalidRequest } from './error.ts';
 
@@ -9,6 +9,20 @@ export const fileFormSchema = z
     purpose: z.string().min(1).max(64).meta({ description: 'Any; it is only shown', example: 'vision' }),
   })
   .meta({ id: 'FileForm' });
+
+/** A file as OpenAI's API shows it: those that came with a purpose. */
+export const openaiFileSchema = z
+  .object({
+    id: z.string(),
+    object: z.literal('file'),
+    bytes: z.int(),
+    created_at: z.int().meta({ description: 'Seconds since 1970' }),
+    filename: z.string(),
+    purpose: z.string(),
+    status: z.enum(['uploaded', 'processed']),
+  })
+  .meta({ id: 'OpenAIFile' });
+export type OpenAIFile = z.infer<typeof openaiFileSchema>;
 
 /** What clients that name no type mean. */
 const typesByEnding: Record<string, string> = {

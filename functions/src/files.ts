@@ -8,14 +8,13 @@ import {
   fileUploadSchema,
   fileViewSchema,
   listFiles,
-  openaiFileSchema,
   readFile,
   storeFile,
 } from '@loraloom/jobs';
 import { z } from 'zod';
 import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
-import { fileFormSchema, openaiFile, readForm } from './file-upload.ts';
+import { fileFormSchema, openaiFile, openaiFileSchema, readForm } from './file-upload.ts';
 import { nameText, refuseUnfit } from './moderate.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery } from './router.ts';
 import type { Services } from './services.ts';

@@ -1,6 +1,11 @@
-export { createApiKey, newApiKey, storeApiKey } from './api-key.ts';
+export { type ApiKey, createApiKey, newApiKey, storeApiKey } from './api-key.ts';
 export { createApp } from './app.ts';
+export type { OpenAIFile } from './file-upload.ts';
+export type { KeyRequest, NewKey } from './keys.ts';
 export { type TenantLimits, tenantLimitsSchema } from './limits.ts';
 export { findUnfit, imageTexts, nameText, refusalMessage, refuseUnfit, trainingTexts } from './moderate.ts';
 export { algorithmSchema, type Oidc } from './oidc.ts';
 export type { Services } from './services.ts';
+export type { TokenRequestInput } from './token.ts';
+export type { Token } from './tokens.ts';
+export type { Usage } from './usage.ts';

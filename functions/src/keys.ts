@@ -18,10 +18,12 @@ export const keyRequestSchema = z
     expires_at: z.iso.datetime().nullable().default(null).meta({ description: 'Default: never' }),
   })
   .meta({ id: 'KeyRequest' });
+export type KeyRequest = z.input<typeof keyRequestSchema>;
 
 export const newKeySchema = apiKeySchema
   .extend({ key: z.string().meta({ description: 'The key itself; keep it, for it is not shown again' }) })
   .meta({ id: 'NewKey' });
+export type NewKey = z.infer<typeof newKeySchema>;
 
 const revokedSchema = z
   .object({ id: keyIdSchema, object: z.literal('key'), revoked: z.literal(true) })

@@ -11,7 +11,6 @@ import {
   loraVersionSchema,
   loraViewSchema,
   modelSchema,
-  openaiFileSchema,
   trainingCheckSchema,
   trainingEventSchema,
   trainingRecordSchema,
@@ -22,6 +21,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { apiKeySchema } from './api-key.ts';
 import { examples } from './examples.ts';
+import { openaiFileSchema } from './file-upload.ts';
 import { generateSchema } from './generate.ts';
 import { keyRequestSchema, newKeySchema } from './keys.ts';
 import { generatedSchema, generationSchema } from './openai-images.ts';

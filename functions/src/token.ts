@@ -35,6 +35,9 @@ export const tokenRequestSchema = z
   .meta({ id: 'TokenRequest' });
 export type TokenRequest = z.infer<typeof tokenRequestSchema>;
 
+/** As a caller writes it, defaults left out. */
+export type TokenRequestInput = z.input<typeof tokenRequestSchema>;
+
 /** What is signed: the token's whole truth, except that it ends with the key that minted it. */
 const claimsSchema = z.object({
   jti: tokenIdSchema,

@@ -17,6 +17,7 @@ export const tokenSchema = tokenRequestSchema
     expires_at: z.iso.datetime(),
   })
   .meta({ id: 'Token' });
+export type Token = z.infer<typeof tokenSchema>;
 
 const post = createRoute({
   method: 'post',

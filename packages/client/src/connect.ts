@@ -1,15 +1,17 @@
+import type { Usage } from '@loraloom/functions';
 import type { Model } from '@loraloom/jobs';
-import { type CallOptions, openConnection, type Page } from './connection.ts';
+import { type ApiKeySource, type CallOptions, openConnection, type Page } from './connection.ts';
 import { type Files, files, type Sha256, webSha256 } from './files.ts';
 import { type Images, images } from './images.ts';
+import { type Keys, keys, type Tokens, tokens } from './keys.ts';
 import { type Loras, loras } from './loras.ts';
 import { type Trainings, trainings } from './trainings.ts';
 
 export interface ConnectOptions {
   /** Where the API is, as `https://api.example`. */
   url: string;
-  /** `ll_…`; keep it out of web pages that strangers load. */
-  apiKey: string;
+  /** `ll_…`, for programs of your own; in web pages and apps a token, see `tokens.create`, or the JWT of a user. */
+  apiKey: ApiKeySource;
   /** Default: the global one. */
   fetch?: typeof fetch;
   /** SHA-256 as 64 hex digits; default: WebCrypto's. React Native has none: pass one there. */
@@ -26,6 +28,10 @@ export interface Loraloom {
     /** Base models, by name. */
     list(options?: CallOptions): Promise<Page<Model>>;
   };
+  keys: Keys;
+  tokens: Tokens;
+  /** What the tenant may use, and has used this month. */
+  usage(options?: CallOptions): Promise<Usage>;
   /** What lies behind a presigned URL of a record: a picture, a checkpoint, a sample. */
   download(url: string, options?: CallOptions): Promise<Response>;
 }
@@ -45,6 +51,9 @@ export function connect({
     images: images(connection),
     loras: loras(connection),
     models: { list: (options = {}) => connection.get('/v1/models', options) },
+    keys: keys(connection),
+    tokens: tokens(connection),
+    usage: (options = {}) => connection.get('/v1/usage', options),
     download: (from, options = {}) => connection.send(from, {}, options),
   };
 }

@@ -34,6 +34,9 @@ interface Sending extends CallOptions {
   repeatable?: boolean;
 }
 
+/** A key or a token, or where to get one for each request: tokens expire. */
+export type ApiKeySource = string | (() => string | Promise<string>);
+
 /** Sends requests to the API; everything else of this client is written with it. */
 export interface Connection {
   /** @throws LoraloomError for what is not a success, and if no answer comes (`status` 0, `code` `no_answer`) */
@@ -47,14 +50,15 @@ export interface Connection {
   fetch: typeof fetch;
 }
 
-export function openConnection(url: string, apiKey: string, fetch: typeof globalThis.fetch): Connection {
+export function openConnection(url: string, apiKey: ApiKeySource, fetch: typeof globalThis.fetch): Connection {
   const base = url.replace(/\/+$/, '');
+  const keyOf = async () => (typeof apiKey === 'string' ? apiKey : apiKey());
 
   // The types say what the API promises in its own schemas; parsing it all again here would cost ten times this client.
   async function call<T>(method: string, path: string, { body, query = {}, headers, repeatable, signal }: Sending): Promise<T> {
     const init = {
       method,
-      headers: { authorization: `Bearer ${apiKey}`, ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
+      headers: { authorization: `Bearer ${await keyOf()}`, ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
       ...(body ? { body: JSON.stringify(body) } : {}),
     };
     const answer = await send(fetch, `${base}${path}${queryOf(query)}`, init, repeatable ?? method !== 'POST', signal);

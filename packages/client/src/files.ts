@@ -1,4 +1,5 @@
-import type { FileUpload, FileView, OpenAIFile } from '@loraloom/jobs';
+import type { OpenAIFile } from '@loraloom/functions';
+import type { FileUpload, FileView } from '@loraloom/jobs';
 import type { CallOptions, Connection, Page, PageOptions } from './connection.ts';
 import { fetchWithProgress } from './fetch-with-progress.ts';
 

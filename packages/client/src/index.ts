@@ -1,3 +1,4 @@
+export type { ApiKey, KeyRequest, NewKey, OpenAIFile, Token, TokenRequestInput, Usage } from '@loraloom/functions';
 export type {
   FileView,
   Finding,
@@ -10,7 +11,6 @@ export type {
   LoraVersion,
   LoraView,
   Model,
-  OpenAIFile,
   Receipt,
   Refusal,
   TrainingCheck,
@@ -25,6 +25,7 @@ export { LoraloomError } from './error.ts';
 export type { Bytes, Files, ShownFile, UploadOptions } from './files.ts';
 export type { FollowOptions, WaitOptions } from './follow.ts';
 export { type FormatOptions, type ImageAsked, type Images, newImageId } from './images.ts';
+export type { Keys, Tokens } from './keys.ts';
 export type { Loras } from './loras.ts';
 export type {
   ContinueOptions,

@@ -61,20 +61,6 @@ export const fileViewSchema = fileRecordSchema
   .meta({ id: 'File' });
 export type FileView = z.infer<typeof fileViewSchema>;
 
-/** A file as OpenAI's API shows it: those that came with a purpose. */
-export const openaiFileSchema = z
-  .object({
-    id: z.string(),
-    object: z.literal('file'),
-    bytes: z.int(),
-    created_at: z.int().meta({ description: 'Seconds since 1970' }),
-    filename: z.string(),
-    purpose: z.string(),
-    status: z.enum(['uploaded', 'processed']),
-  })
-  .meta({ id: 'OpenAIFile' });
-export type OpenAIFile = z.infer<typeof openaiFileSchema>;
-
 /** The answer to a new file: where to PUT its bytes, with which headers, until when. */
 export const fileUploadSchema = fileViewSchema
   .extend({

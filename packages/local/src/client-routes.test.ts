@@ -1,18 +1,9 @@
 import { createHash } from 'node:crypto';
 import { connect, newImageId } from '@loraloom/client';
-import { bucketKeys, createApp, hashApiKey, newApiKey } from '@loraloom/functions';
-import {
-  createRecord,
-  idTime,
-  imageIdSchema,
-  keys,
-  type LoraVersion,
-  type Model,
-  newId,
-  publishLora,
-  putRecord,
-} from '@loraloom/jobs';
+import { createApiKey, createApp } from '@loraloom/functions';
+import { createRecord, idTime, imageIdSchema, keys, type LoraVersion, type Model, newId, publishLora } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
+import { memoryLimits } from '@loraloom/jobs/limits/memory';
 import { memoryQueue } from '@loraloom/jobs/queue/memory';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
@@ -58,9 +49,9 @@ const withoutCall = ['GET /healthz', 'POST /generate', 'POST /v1/images/generati
 test('there is a call for every route, and each does what it says', async () => {
   const bucket = memoryBucket();
   const queues = { trainings: memoryQueue(), images: memoryQueue() };
-  const app = createApp({ bucket, queues, keys: bucketKeys(bucket), pepper, origins: [], log: () => undefined });
-  const apiKey = await newApiKey();
-  await putRecord(bucket, keys.apiKey((await hashApiKey(pepper, apiKey)) ?? ''), { tenant: 'local', key_id: 'k' });
+  const app = createApp({ bucket, queues, limits: memoryLimits(), pepper, origins: [], log: () => undefined });
+  const owner = { name: null, scopes: ['images' as const, 'trainings' as const, 'admin' as const], expires_at: null };
+  const { key: apiKey } = await createApiKey(bucket, pepper, 'local', owner);
   await createRecord(bucket, keys.model('emoji'), model);
   await bucket.put(keys.loraWeights('local', 'style', version.lora_id), weights);
   await publishLora(bucket, 'local', version);
@@ -72,7 +63,20 @@ test('there is a call for every route, and each does what it says', async () => 
     called.push(`${request.method} ${pathname}`);
     return app.fetch(request);
   };
-  const { files, trainings, images, loras, models, download } = connect({ url: 'http://api.invalid', apiKey, fetch: send });
+  const {
+    files,
+    trainings,
+    images,
+    loras,
+    models,
+    keys: apiKeys,
+    usage,
+    download,
+  } = connect({
+    url: 'http://api.invalid',
+    apiKey,
+    fetch: send,
+  });
 
   expect((await models.list()).data).toEqual([model]);
 
@@ -82,15 +86,15 @@ test('there is a call for every route, and each does what it says', async () => 
   const other = await files.upload(new Blob(['no LoRA']), { name: 'a.safetensors' });
   expect((await files.list({ limit: 1 })).data.map(({ id }) => id)).toEqual([other.id]);
 
-  const asked = {
+  const wanted = {
     model: 'emoji',
     name: 'mine',
     files: [{ file_id: picture.id, caption: 'apple' }],
     epochs: 30,
     batch_size: 1,
   };
-  expect(await trainings.check(asked)).toMatchObject({ request: { steps: 30 }, estimate: { steps: 30 } });
-  const training = await trainings.create({ ...asked, files: [{ picture: pngOf(2), caption: 'pear' }] });
+  expect(await trainings.check(wanted)).toMatchObject({ request: { steps: 30 }, estimate: { steps: 30 } });
+  const training = await trainings.create({ ...wanted, files: [{ picture: pngOf(2), caption: 'pear' }] });
   expect((await trainings.list()).data).toEqual([training]);
   expect(await trainings.get(training.id)).toEqual(training);
   expect(await trainings.events(training.id)).toEqual({ object: 'list', data: [], next: null });
@@ -124,6 +128,28 @@ test('there is a call for every route, and each does what it says', async () => 
   await expect(imported).rejects.toMatchObject({ status: 422, code: 'bad_safetensors', param: 'file_id' });
   expect(await loras.delete('style')).toMatchObject({ deleted: true });
   expect(await files.delete(other.id)).toEqual({ id: other.id, object: 'file', deleted: true });
+
+  const shop = await apiKeys.create({ name: 'shop', scopes: ['images'] });
+  const { key: _, ...shown } = shop;
+  expect((await apiKeys.list()).data).toContainEqual(shown);
+  expect(await usage()).toMatchObject({ object: 'usage', used: { pictures: 2, training_steps: 60 } });
+  const backend = connect({ url: 'http://api.invalid', apiKey: shop.key, fetch: send });
+  const minted = await backend.tokens.create({ scopes: ['images'], minutes: 5 });
+  let asked = 0;
+  const phone = connect({
+    url: 'http://api.invalid',
+    fetch: send,
+    apiKey: async () => {
+      asked++;
+      return minted.token;
+    },
+  });
+  const finished = images.cancel((await phone.images.create({ model: 'emoji', prompt: 'apple' })).id);
+  expect(await phone.images.get((await finished).id)).toMatchObject({ status: 'canceled' });
+  expect(asked).toBe(2);
+  await expect(phone.images.list()).rejects.toMatchObject({ status: 403 });
+  expect(await apiKeys.revoke(shop.id)).toMatchObject({ revoked: true });
+  await expect(phone.models.list()).rejects.toMatchObject({ status: 401 });
 
   const { paths } = z
     .object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) })
