@@ -1,6 +1,6 @@
 import type { Usage } from '@loraloom/functions';
-import type { Model } from '@loraloom/jobs';
-import { type ApiKeySource, type CallOptions, openConnection, type Page } from './connection.ts';
+import type { AuditEntry, Model } from '@loraloom/jobs';
+import { type ApiKeySource, type CallOptions, openConnection, type Page, type PageOptions } from './connection.ts';
 import { type Files, files, type Sha256, webSha256 } from './files.ts';
 import { type Images, images } from './images.ts';
 import { type Keys, keys, type Tokens, tokens } from './keys.ts';
@@ -32,6 +32,8 @@ export interface Loraloom {
   tokens: Tokens;
   /** What the tenant may use, and has used this month. */
   usage(options?: CallOptions): Promise<Usage>;
+  /** Who asked for what on a day (UTC, as `2026-11-24`; default: today), newest first; for holders of the scope `admin`. */
+  audit(options?: PageOptions & { day?: string }): Promise<Page<AuditEntry>>;
   /** What lies behind a presigned URL of a record: a picture, a checkpoint, a sample. */
   download(url: string, options?: CallOptions): Promise<Response>;
 }
@@ -54,6 +56,7 @@ export function connect({
     keys: keys(connection),
     tokens: tokens(connection),
     usage: (options = {}) => connection.get('/v1/usage', options),
+    audit: ({ signal, ...query } = {}) => connection.call('GET', '/v1/audit', { signal, query }),
     download: (from, options = {}) => connection.send(from, {}, options),
   };
 }

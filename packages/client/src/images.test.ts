@@ -32,6 +32,7 @@ const bare = (status: ImageRecord['status'], step: number): ImageRecord => ({
   attempts: 1,
   progress: { step, total_steps: 4, loss: null, seconds_left: status === 'running' ? 4 - step : null },
   error: null,
+  trace: null,
   request: { ...request, n: 1, loras: [] },
   output: null,
 });

@@ -43,6 +43,7 @@ export const training = (status: TrainingRecord['status'], step: number): Traini
   attempts: 1,
   progress: { step, total_steps: 10, loss: null, seconds_left: null },
   error: null,
+  trace: null,
   warnings: [],
   checkpoints: [],
   best_step: null,

@@ -71,6 +71,7 @@ test('there is a call for every route, and each does what it says', async () => 
     models,
     keys: apiKeys,
     usage,
+    audit,
     download,
   } = connect({
     url: 'http://api.invalid',
@@ -133,6 +134,8 @@ test('there is a call for every route, and each does what it says', async () => 
   const { key: _, ...shown } = shop;
   expect((await apiKeys.list()).data).toContainEqual(shown);
   expect(await usage()).toMatchObject({ object: 'usage', used: { pictures: 2, training_steps: 60 } });
+  const { created_at = '' } = (await audit()).data[0] ?? {};
+  expect((await audit({ day: created_at.slice(0, 10), limit: 1 })).data).toMatchObject([{ path: '/v1/keys', status: 201 }]);
   const backend = connect({ url: 'http://api.invalid', apiKey: shop.key, fetch: send });
   const minted = await backend.tokens.create({ scopes: ['images'], minutes: 5 });
   let asked = 0;
