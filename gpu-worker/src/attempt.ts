@@ -14,7 +14,7 @@ import {
   runMillisecondsLeft,
   updateAttempt,
 } from '@loraloom/jobs';
-import { Failure } from './failure.ts';
+import { Failure, isOutOfMemory } from './failure.ts';
 import type { Services } from './services.ts';
 
 /** One attempt at a job: its record as it was begun, and what may be done to it. */
@@ -38,12 +38,13 @@ class Late extends Error {}
 /**
  * Carries a received job through: begins an attempt, runs `work`, writes how it ended. Returning means that the message is done
  * with; throwing, that the job is left to be tried again.
+ * @param job `alone`: nothing else is in this worker's memory
  * @param work returns the job's output; throws Failure or InputError where trying again would not help
  */
 export async function attempt<Record extends JobRecord>(
-  { bucket }: Services,
+  { bucket, log }: Services,
   kind: JobKind<object, Record>,
-  { tenant, id }: { tenant: string; id: string },
+  { tenant, id, alone = false }: { tenant: string; id: string; alone?: boolean },
   stop: AbortSignal,
   work: (attempt: Attempt<Record>) => Promise<Pick<Record, 'output' | 'progress'>>,
 ): Promise<void> {
@@ -57,6 +58,7 @@ export async function attempt<Record extends JobRecord>(
   const left = runMillisecondsLeft(begun);
   const clock = left === undefined ? undefined : setTimeout(() => halted.abort(new Late()), left);
   let reported = 0;
+  let latest: Progress | undefined;
   const update = (change: (job: Record) => Record) => updateAttempt(bucket, kind, tenant, begun, change);
   const end = (change: { status: JobStatus; error?: JobError }) =>
     update((job) => ({ ...job, ...change, finished_at: new Date().toISOString() }));
@@ -70,8 +72,14 @@ export async function attempt<Record extends JobRecord>(
         await sleep(0);
         if (Date.now() - reported < 1000) return;
         reported = Date.now();
-        const job = await update((current) => ({ ...current, progress }));
-        if (job.cancel_requested) halted.abort(new Canceled());
+        // Pictures of one job report side by side: a write that comes late tells what is known by then.
+        latest = progress;
+        const job = await update((current) => ({ ...current, progress: latest ?? progress })).catch((error) => {
+          if (error instanceof AttemptLost) throw error;
+          // Hours of work are not thrown away because nobody could be told of them for a moment.
+          log({ level: 'warn', message: 'progress not written', id, error: String(error) });
+        });
+        if (job?.cancel_requested) halted.abort(new Canceled());
       },
       async amend(change) {
         await update(change);
@@ -91,11 +99,16 @@ export async function attempt<Record extends JobRecord>(
       const { param, refusal } = error instanceof Failure ? error : { param: null, refusal: undefined };
       const { code, message } = error;
       await endQuietly(end({ status: 'failed', error: { code, message, param, ...(refusal ? { refusal } : {}) } }));
+    } else if (alone && !stop.aborted && isOutOfMemory(error)) {
+      await endQuietly(end({ status: 'failed', error: { code: 'out_of_memory', message: outOfMemory, param: null } }));
     } else throw error;
   } finally {
     clearTimeout(clock);
   }
 }
+
+const outOfMemory =
+  'this needs more memory than the worker has, though it ran alone; want fewer or smaller pictures, or a smaller batch';
 
 /** Someone else may have ended the job, or begun it anew, meanwhile: then theirs is what counts. */
 async function endQuietly(ending: Promise<unknown>): Promise<void> {

@@ -17,3 +17,8 @@ export class Failure extends Error {
     this.refusal = options?.refusal;
   }
 }
+
+/** Whether memory ran out: of onnxruntime on a CPU or a GPU, or of JavaScript's buffers. They have no code, only these words. */
+export function isOutOfMemory(error: unknown): boolean {
+  return /bad_alloc|failed to allocate memory|out of memory|ALLOC_FAILED|allocation failed/i.test(String(error));
+}

@@ -1,3 +1,5 @@
+export { openS3, openSqs } from './clients.ts';
+export { consume } from './consume.ts';
 export { buryDead } from './dead.ts';
-export type { Services } from './services.ts';
-export { consume, type Handler, type QueueName, work } from './work.ts';
+export type { QueueName, Services } from './services.ts';
+export { work } from './work.ts';

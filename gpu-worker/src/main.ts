@@ -1,10 +1,9 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { S3Client } from '@aws-sdk/client-s3';
-import { SQSClient } from '@aws-sdk/client-sqs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
 import { z } from 'zod';
+import { openS3, openSqs } from './clients.ts';
 import { buryDead } from './dead.ts';
 import { pictureModerator } from './moderate.ts';
 import { work } from './work.ts';
@@ -38,12 +37,16 @@ const Environment = z.object({
   /** Days after which the bucket removes pictures, if it does. */
   PICTURE_DAYS: z.coerce.number().int().min(1).optional(),
   VISIBILITY_SECONDS: z.coerce.number().int().min(2).max(43_200).default(60),
+  /** Half an hour below what SQS allows, to write a checkpoint in. */
+  MAX_VISIBILITY_SECONDS: z.coerce.number().min(1).max(43_200).default(41_400),
+  /** Below what whoever stops it waits before it kills, by the time that a checkpoint takes. */
+  GRACE_SECONDS: z.coerce.number().min(0).max(3600).default(100),
 });
 
 const environment = Environment.parse(process.env);
 const { AWS_REGION: region, S3_ENDPOINT, SQS_ENDPOINT } = environment;
-const s3 = new S3Client({ region, ...(S3_ENDPOINT ? { endpoint: S3_ENDPOINT, forcePathStyle: true } : {}) });
-const sqs = new SQSClient({ region, ...(SQS_ENDPOINT ? { endpoint: SQS_ENDPOINT } : {}) });
+const s3 = openS3({ region, ...(S3_ENDPOINT ? { endpoint: S3_ENDPOINT } : {}) });
+const sqs = openSqs({ region, ...(SQS_ENDPOINT ? { endpoint: SQS_ENDPOINT } : {}) });
 const bucket = sdkBucket(s3, environment.BUCKET);
 const log = (line: Record<string, unknown>) => console.log(JSON.stringify({ time: new Date().toISOString(), ...line }));
 
@@ -64,6 +67,8 @@ const services = {
   }),
   visibilitySeconds: environment.VISIBILITY_SECONDS,
   pictureDays: environment.PICTURE_DAYS,
+  maxVisibilitySeconds: environment.MAX_VISIBILITY_SECONDS,
+  graceSeconds: environment.GRACE_SECONDS,
   log,
 };
 log({ level: 'info', message: 'worker started', queues: environment.QUEUES });

@@ -50,6 +50,8 @@ beforeAll(async () => {
     provider: 'cpu',
     slots: 4,
     visibilitySeconds: 30,
+    maxVisibilitySeconds: 41_400,
+    graceSeconds: 0,
     moderator: usual,
     log: () => undefined,
   };

@@ -1,6 +1,8 @@
 import type { Bucket, JobQueues } from '@loraloom/jobs';
 import type { PictureModerator } from './moderate.ts';
 
+export type QueueName = keyof JobQueues;
+
 /** What the worker needs from the outside; `main.ts` makes it, tests make it in memory. */
 export interface Services {
   bucket: Bucket;
@@ -16,6 +18,10 @@ export interface Services {
   visibilitySeconds: number;
   /** Days after which the bucket removes pictures; without it, never. */
   pictureDays?: number | undefined;
+  /** Seconds after which a job that still runs is put back as a new message: SQS hides one for twelve hours in all. */
+  maxVisibilitySeconds: number;
+  /** Seconds that jobs get to end by themselves when the worker is told to stop; what has not ended is put back. */
+  graceSeconds: number;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

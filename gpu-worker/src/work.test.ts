@@ -54,6 +54,8 @@ beforeEach(async () => {
     provider: 'cpu',
     slots: 4,
     visibilitySeconds: 30,
+    maxVisibilitySeconds: 41_400,
+    graceSeconds: 0,
     log: (line) => lines.push(line),
   };
   await registerTiny();

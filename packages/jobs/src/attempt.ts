@@ -57,7 +57,8 @@ export async function updateAttempt<Record extends JobRecord>(
   change: (job: Record) => Record,
 ): Promise<Record> {
   return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, begun.id), kind.record, (job) => {
-    if (job.attempts !== begun.attempts || isFinal(job.status)) throw new AttemptLost(begun.id, begun.attempts);
+    // Fewer attempts: an answer from before this one began. Writing over it fails, and then it is read anew.
+    if (job.attempts > begun.attempts || isFinal(job.status)) throw new AttemptLost(begun.id, begun.attempts);
     return change(job);
   });
 }

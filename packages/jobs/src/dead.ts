@@ -24,12 +24,16 @@ async function end<Record extends JobRecord>(bucket: Bucket, kind: JobKind<objec
       if (isFinal(job.status)) return undefined;
       const finished_at = new Date().toISOString();
       if (job.cancel_requested) return { ...job, status: 'canceled', finished_at };
-      const message = 'the worker failed at this job several times; it is our fault, and logged';
-      return { ...job, status: 'failed', error: { code: 'worker_failed', message, param: null }, finished_at };
+      return { ...job, status: 'failed', error: { code: 'worker_failed', message: reason(job), param: null }, finished_at };
     });
   } catch (error) {
     if (!(error instanceof NoSuchRecord)) throw error;
   }
+}
+
+function reason({ attempts }: JobRecord): string {
+  const what = attempts === 0 ? 'could not even begin this job' : `began this job ${attempts} times and never came to its end`;
+  return `the worker ${what}: a file in it may crash the worker, or the memory not suffice; it is logged`;
 }
 
 function parseMessage(body: string): JobMessage | undefined {

@@ -87,10 +87,16 @@ export interface JobKind<Request extends object, Record extends JobRecord> {
   record: z.ZodType<Record>;
 }
 
-const trace = traceSchema.optional();
-/** What travels through a queue: a job's address, and for the log whose doing it is. */
+const handling = {
+  /** A worker may have died of this job, so it is to be run with no others beside it. */
+  alone: z.literal(true).optional(),
+  /** For the log. */
+  trace: traceSchema.optional(),
+};
+
+/** What travels through a queue: a job's address, and how to handle it. */
 export const messageSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('training'), tenant: tenantSchema, id: trainingIdSchema, trace }),
-  z.strictObject({ kind: z.literal('image'), tenant: tenantSchema, id: imageIdSchema, trace }),
+  z.strictObject({ kind: z.literal('training'), tenant: tenantSchema, id: trainingIdSchema, ...handling }),
+  z.strictObject({ kind: z.literal('image'), tenant: tenantSchema, id: imageIdSchema, ...handling }),
 ]);
 export type JobMessage = z.infer<typeof messageSchema>;

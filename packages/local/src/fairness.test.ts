@@ -37,13 +37,14 @@ test('a tenant’s burst of 5,000 pictures delays another’s single one by no m
   };
   const stop = new AbortController();
   const queues = { images: queue, trainings: memoryQueue() };
-  const services = { bucket: memoryBucket(), queues, visibilitySeconds: 60, log: () => undefined };
+  const times = { visibilitySeconds: 60, maxVisibilitySeconds: 41_400, graceSeconds: 60 };
+  const services = { bucket: memoryBucket(), queues, ...times, log: () => undefined };
   const handler = async ({ tenant, id }: { tenant: string; id: string }) => {
     started.push(`${tenant} ${id}`);
     await new Promise<void>((resolve) => running.set(id, resolve));
     running.delete(id);
   };
-  const working = consume(services, 'images', handler, slots, stop.signal);
+  const working = consume(services, [{ queue: 'images', handler, atOnce: slots }], stop.signal);
   await vi.waitFor(() => expect(started.length).toBe(slots), { timeout: 10_000, interval: 5 });
   for (let i = 0; i < 3; i++) await step();
 

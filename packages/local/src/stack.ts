@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
-import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import { getRequestListener } from '@hono/node-server';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { serveStatic } from '@hono/node-server/serve-static';
@@ -11,6 +11,7 @@ import { createRecord, keys } from '@loraloom/jobs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
 import { openLimits } from './limits.ts';
+import { createQueue } from './queue.ts';
 import { type ModelDescription, registerModel } from './register-model.ts';
 import { startS3 } from './s3/server.ts';
 import { openSecrets } from './secrets.ts';
@@ -110,6 +111,8 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
         S3_ENDPOINT: s3.url,
         SQS_ENDPOINT: sqs.url,
         VISIBILITY_SECONDS: String(visibilitySeconds),
+        // Whoever presses Ctrl-C does not wait for a picture; it is made at the next start.
+        GRACE_SECONDS: '3',
       },
       join(folder, 'worker.log'),
     );
@@ -121,19 +124,6 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
   }
 }
 export type Stack = Awaited<ReturnType<typeof startStack>>;
-
-/** A queue and its dead letters, made unless they are there. */
-async function createQueue(client: SQSClient, name: string): Promise<{ url: string; deadUrl: string }> {
-  const create = async (QueueName: string, Attributes: Record<string, string>) => {
-    const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName, Attributes }));
-    if (!QueueUrl) throw new Error(`queue ${QueueName} has no URL`);
-    return QueueUrl;
-  };
-  const deadUrl = await create(`${name}-dead`, { MessageRetentionPeriod: '1209600' });
-  const deadLetterTargetArn = `arn:aws:sqs:${region}:000000000000:${name}-dead`;
-  const url = await create(name, { RedrivePolicy: JSON.stringify({ deadLetterTargetArn, maxReceiveCount: 5 }) });
-  return { url, deadUrl };
-}
 
 function listen(server: ReturnType<typeof createServer>, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
