@@ -19,6 +19,7 @@ const house: Record<string, { folder: string; may: string[]; types?: string[] }>
   trainer: { folder: 'packages/trainer', may: ['jobs', 'engine'] },
   cli: { folder: 'packages/cli', may: ['jobs', 'engine', 'trainer', 'client', 'emoji-base'] },
   'emoji-base': { folder: 'packages/emoji-base', may: ['engine'] },
+  drill: { folder: 'packages/drill', may: ['client', 'engine', 'functions', 'gpu-worker', 'jobs', 'local'] },
   local: { folder: 'packages/local', may: ['functions', 'gpu-worker', 'jobs', 'client', 'emoji-base'] },
 };
 

@@ -1,4 +1,5 @@
 export { emoji } from './emoji.ts';
+export { openLimits } from './limits.ts';
 export { createQueue } from './queue.ts';
 export { type ModelDescription, registerModel } from './register-model.ts';
 export { startS3 } from './s3/server.ts';

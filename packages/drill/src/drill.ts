@@ -1,0 +1,50 @@
+import { parseArgs } from 'node:util';
+import { runSeeds, type Tally } from './run-seeds.ts';
+
+/*
+ * `npm run drill`: a thousand random schedules of faults, or those asked for.
+ *
+ *   npm run drill -- --schedules 200 --first 5000
+ *   npm run drill -- --seed 4711            one schedule, with its log
+ */
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    first: { type: 'string', default: '1' },
+    schedules: { type: 'string', default: '1000' },
+    processes: { type: 'string', default: '2' },
+    'at-once': { type: 'string', default: '6' },
+  },
+});
+const one = values.seed === undefined ? undefined : Number(values.seed);
+const first = one ?? Number(values.first);
+const count = one === undefined ? Number(values.schedules) : 1;
+const seeds = Array.from({ length: count }, (_, i) => first + i);
+
+let done = 0;
+const tally = await runSeeds(seeds, {
+  processes: Number(values.processes),
+  atOnce: Number(values['at-once']),
+  verbose: one !== undefined,
+  told({ seed, wrongs, log }) {
+    if (++done % 10 === 0) console.log(`${done} of ${count} schedules`);
+    if (wrongs.length > 0 || one !== undefined) console.log(log.join('\n'));
+    for (const wrong of wrongs) console.log(`ANOMALY, npm run drill -- --seed ${seed}: ${wrong}`);
+  },
+});
+print(tally);
+process.exitCode = tally.anomalies > 0 ? 1 : 0;
+
+function print({ schedules, faults, ends, anomalies, seconds }: Tally): void {
+  const table = (counts: Record<string, number>) =>
+    Object.entries(counts)
+      .toSorted(([, a], [, b]) => b - a)
+      .map(([name, many]) => `  ${String(many).padStart(7)} ${name}`)
+      .join('\n');
+  const sum = (counts: Record<string, number>) => Object.values(counts).reduce((total, many) => total + many, 0);
+  console.log(`\n${schedules} schedules in ${Math.round(seconds)} s`);
+  console.log(`${sum(faults)} faults\n${table(faults)}`);
+  console.log(`${sum(ends)} jobs\n${table(ends)}`);
+  console.log(`${anomalies} anomalies`);
+}
