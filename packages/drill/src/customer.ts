@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Job, type Loraloom, LoraloomError } from '@loraloom/client';
+import { type ImageView, type Loraloom, LoraloomError, type TrainingRecord } from '@loraloom/client';
 import { type FileName, fileContent, imageKinds, trainingKinds, wanted } from './catalogue.ts';
 import type { Ask } from './plan.ts';
 
@@ -27,18 +27,21 @@ export async function beCustomer(api: Loraloom, ask: Ask, key: string, poisonous
     for (const name of wanted(ask.what).files) files.push(await insist(() => upload(api, name, poisonous), attempts));
     const { what } = ask;
     const options = { idempotencyKey: key };
-    const job = await insist<Job>(
+    const job = await insist<ImageView | TrainingRecord>(
       () =>
         'image' in what
-          ? api.createImage(imageKinds[what.image].request(files), options)
-          : api.createTraining(trainingKinds[what.training].request(files), options),
+          ? api.images.create(imageKinds[what.image].request(files), options)
+          : api.trainings.create(trainingKinds[what.training].request(files), options),
       attempts,
     );
     asked.id = job.id;
     if (ask.cancelAfterSeconds === undefined) return asked;
     await sleep(1000 * ask.cancelAfterSeconds);
     asked.canceled = true;
-    await insist<Job>(() => (job.object === 'image' ? api.cancelImage(job.id) : api.cancelTraining(job.id)), attempts);
+    await insist<ImageView | TrainingRecord>(
+      () => (job.object === 'image' ? api.images.cancel(job.id) : api.trainings.cancel(job.id)),
+      attempts,
+    );
     return asked;
   } catch (error) {
     if (error instanceof LoraloomError && (temporary(error) || error.code === 'already_finished')) return asked;
@@ -49,7 +52,7 @@ export async function beCustomer(api: Loraloom, ask: Ask, key: string, poisonous
 const temporary = ({ status }: LoraloomError) => status === 0 || status === 429 || status >= 500;
 
 async function upload(api: Loraloom, name: FileName, poisonous: (id: string) => void): Promise<string> {
-  const file = await api.uploadFile(await fileContent(name), { name: `${name}.png`, contentType: 'image/png' });
+  const file = await api.files.upload(await fileContent(name), { name: `${name}.png`, contentType: 'image/png' });
   if (name === 'poison') poisonous(file.id);
   return file.id;
 }

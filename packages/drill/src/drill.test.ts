@@ -54,7 +54,7 @@ const job = {
 const moment = '2026-11-25T10:00:01.000Z';
 const running = { ...job, status: 'running', attempts: 1, started_at: moment };
 const at = (step: number) => ({ ...running, progress: { ...job.progress, step } });
-const succeeded = { ...running, status: 'succeeded', finished_at: moment, output: { images: [] } };
+const succeeded = { ...at(4), status: 'succeeded', finished_at: moment, output: { images: [] } };
 const failed = {
   ...running,
   status: 'failed',

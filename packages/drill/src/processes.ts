@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { connect, type Job, LoraloomError } from '@loraloom/client';
+import { connect, type ImageView, LoraloomError, type TrainingRecord } from '@loraloom/client';
 import { decodePicture } from '@loraloom/engine';
 import { z } from 'zod';
 import { fileContent, imageKinds, trainingKinds } from './catalogue.ts';
 import { between, chance, oneOf } from './chance.ts';
+
+type Job = ImageView | TrainingRecord;
 
 const program = fileURLToPath(new URL('stack-process.ts', import.meta.url));
 const toldSchema = z.object({ url: z.url(), apiKey: z.string(), worker: z.int() });
@@ -42,19 +44,19 @@ export async function drillProcesses(seed: number, rounds: number, told: (line: 
   try {
     const files = await Promise.all(
       (['stripes', 'dots'] as const).map(async (name) => {
-        const { id } = await api.uploadFile(await fileContent(name), { name: `${name}.png`, contentType: 'image/png' });
+        const { id } = await api.files.upload(await fileContent(name), { name: `${name}.png`, contentType: 'image/png' });
         return id;
       }),
     );
     const ask = (key: string) => [
-      () => api.createImage(imageKinds.plain.request(), { idempotencyKey: `${key} plain` }),
-      () => api.createImage(imageKinds.several.request(), { idempotencyKey: `${key} several` }),
-      () => api.createTraining({ ...trainingKinds.short.request(files), steps: 30 }, { idempotencyKey: `${key} training` }),
+      () => api.images.create(imageKinds.plain.request(), { idempotencyKey: `${key} plain` }),
+      () => api.images.create(imageKinds.several.request(), { idempotencyKey: `${key} several` }),
+      () => api.trainings.create({ ...trainingKinds.short.request(files), steps: 30 }, { idempotencyKey: `${key} training` }),
     ];
     const finish = (work: () => Promise<Job>) =>
       insist(async () => {
         const job = await work();
-        return job.object === 'image' ? api.finish(job) : api.finish(job);
+        return job.object === 'image' ? api.images.wait(job) : api.trainings.wait(job);
       });
     const undisturbed = await Promise.all(ask('undisturbed').map(async (work) => resultOf(await finish(work))));
 
@@ -101,11 +103,11 @@ export async function drillProcesses(seed: number, rounds: number, told: (line: 
     if (job.status !== 'succeeded') throw new Error(`${job.status}: ${job.error?.message}`);
     const hash = createHash('sha256');
     if (job.object === 'image') {
-      const { output } = await insist(() => api.getImage(job.id));
+      const { output } = await insist(() => api.images.get(job.id));
       for (const { url } of output?.images ?? []) hash.update((await decodePicture(await download(url))).data);
       return hash.digest('hex');
     }
-    const bytes = await download((await insist(() => api.getLora(job.request.name))).url);
+    const bytes = await download((await insist(() => api.loras.get(job.request.name))).url);
     const header = Number(new DataView(bytes.buffer).getBigUint64(0, true));
     return hash.update(bytes.subarray(8 + header)).digest('hex');
   }

@@ -89,7 +89,8 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
       pepper,
       origins: [],
       ipOf: (c) => getConnInfo(c).remote.address,
-      log: (line) => console.error(JSON.stringify(line)),
+      // The line of every request would drown the rest in a terminal.
+      log: (line) => line.message !== 'request' && console.error(JSON.stringify(line)),
     });
     if (pages) app.get('/*', serveStatic({ root: pages }));
     const server = createServer(getRequestListener(app.fetch));
