@@ -55,7 +55,7 @@ async function train(services: Services, models: Models, loras: Loras, begun: At
     name: request.name,
     model: request.model,
     modelDigest: digest,
-    captions: request.files.map(({ caption }) => caption),
+    files: request.files,
     priorPictures: request.prior_files.length,
   };
   const sampling = {
@@ -145,9 +145,10 @@ const picturesOf = (
   request: TrainingRecord['request'],
   list: 'files' | 'prior_files',
 ): Captioned[] =>
-  request[list].map(({ file_id, caption }, i) => ({
+  request[list].map(({ file_id, caption, repeats }, i) => ({
     read: () => readWhole(bucket, tenant, file_id, `${list}.${i}.file_id`),
     caption,
+    repeats,
   }));
 
 /** The LoRA that a training goes on from. @throws Failure if it is not there any more */

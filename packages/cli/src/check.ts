@@ -32,7 +32,10 @@ export async function check({ request, pipeline }: LocalTraining): Promise<{ fin
   return { findings, estimate: estimateTraining(request, size) };
 }
 
-async function factsOf({ path, name, caption, strayCaption }: CaptionedFile, tokenizer: Tokenizer): Promise<PictureFacts> {
+async function factsOf(
+  { path, name, caption, repeats, strayCaption }: CaptionedFile,
+  tokenizer: Tokenizer,
+): Promise<PictureFacts> {
   const bytes = new Uint8Array(await readFile(path));
   const header = readPictureHeader(
     bytes.subarray(0, headBytes),
@@ -42,6 +45,7 @@ async function factsOf({ path, name, caption, strayCaption }: CaptionedFile, tok
   return {
     name,
     caption,
+    repeats,
     sha256: createHash('sha256').update(bytes).digest('hex'),
     tokens: tokensOf(caption, tokenizer),
     ...(header === undefined ? {} : { header }),

@@ -187,6 +187,29 @@ test('a check tells what is wrong in words, and to programs', { timeout: 60_000 
   expect(existsSync(bad.output)).toBe(false);
 });
 
+test('a TOML file with kohya’s folders: its repeats and epochs make the steps', { timeout: 60_000 }, async () => {
+  const data = join(folder, 'kohya');
+  for (const [name, shade] of [
+    ['10_stripes', 3],
+    ['5_others', 7],
+  ] as const) {
+    await mkdir(join(data, name), { recursive: true });
+    await writeFile(join(data, name, 'a.png'), await readFile(join(folder, `${shade}.png`)));
+  }
+  const path = join(folder, 'kohya.toml');
+  const sections = `[model]\npretrained_model_name_or_path = ${JSON.stringify(tiny)}\n[dataset]\ntrain_data_dir = "./kohya"\n
+    [training]\ntrain_batch_size = 2\nmax_train_epochs = 4\n[saving]\nsave_every_n_epochs = 2\noutput_dir = "./kohya-out"\n`;
+  await writeFile(path, sections);
+  const { code, out } = await run('check', '--config', path, '--json');
+  expect(code).toBe(0);
+  // Fifteen shows in batches of two are eight steps; what is shown thirty times is not shown too seldom.
+  const { request, findings } = JSON.parse(out);
+  expect(request).toMatchObject({ steps: 32, save_steps: 16 });
+  expect(findings.map((finding: { code: string }) => finding.code)).toEqual(['trigger_word_absent']);
+  await writeFile(path, sections.replace('[model]', '[model'));
+  expect(await run('check', '--config', path)).toMatchObject({ code: 1, err: expect.stringContaining('kohya.toml: not TOML') });
+});
+
 test.each<[string[], number, RegExp]>([
   [['--help'], 0, /^$/],
   [[], 2, /^$/],

@@ -67,12 +67,46 @@ test('what the list leaves out is told by files beside the pictures; captions wi
   expect(await captions({ captionExtension: '.caption' })).toMatchObject({ 'b.png': '', 'c.png': 'a fox' });
 });
 
+test('kohya’s folders say how often their pictures are shown, and what of', async () => {
+  await put({
+    '10_sks dog/a.png': '',
+    '10_sks dog/b.png': '',
+    '10_sks dog/b.txt': 'a dog, sitting',
+    '10_sks dog/c.png': '',
+    '10_sks dog/c.caption': 'a dog, running',
+    '2_style/a.png': '',
+    '2_style/d.png': '',
+    '2_style/metadata.csv': 'd.png,of the style\n',
+    'log/e.png': '',
+  });
+  const read = async (metadataPath?: string) =>
+    (await readPictures(folder, { captionExtension: '.txt', metadataPath })).map(({ name, caption, repeats }) => [
+      name,
+      caption,
+      repeats,
+    ]);
+  expect(await read()).toEqual([
+    ['10_sks dog/a.png', 'sks dog', 10],
+    ['10_sks dog/b.png', 'a dog, sitting', 10],
+    ['10_sks dog/c.png', '', 10],
+    ['2_style/a.png', 'style', 2],
+    ['2_style/d.png', 'of the style', 2],
+  ]);
+  // A list of all of them tells pictures of the same name by their folders.
+  await put({ 'all.csv': './data/2_style/a.png,first\n10_sks dog/a.png,second\nd,third\n' });
+  const captions = Object.fromEntries((await read(join(folder, 'all.csv'))).map(([name, caption]) => [name, caption]));
+  expect(captions).toMatchObject({ '2_style/a.png': 'first', '10_sks dog/a.png': 'second', '2_style/d.png': 'third' });
+});
+
 test('what is not there is said, and what to do', async () => {
-  await put({ '10_aki/a.png': '', 'gone.csv': 'a.png,a cat\nz.png,a dog\n', 'other/a.png': '' });
+  await put({ 'mixed/10_aki/a.png': '', 'mixed/b.png': '', 'never/0_aki/a.png': '', 'empty/notes.md': '' });
+  await put({ 'gone.csv': 'a.png,a cat\nz.png,a dog\n', 'other/a.png': '' });
   const read = (path: string, metadataPath?: string) =>
     readPictures(join(folder, path), { captionExtension: '.txt', metadataPath });
   await expect(read('nowhere')).rejects.toThrow(/nowhere: cannot be read \(ENOENT\)/);
-  await expect(read('.')).rejects.toThrow(/no pictures.*train_data_dir: .*10_aki and 10 times the epochs/);
+  await expect(read('empty')).rejects.toThrow(/no pictures; want JPEG/);
+  await expect(read('mixed')).rejects.toThrow(/b\.png lies beside 10_aki\//);
+  await expect(read('never')).rejects.toThrow(/shown 0 times; want 1 to 1000/);
   await expect(read('other', join(folder, 'none.csv'))).rejects.toThrow(/none\.csv: cannot be read/);
   await expect(read('other', join(folder, 'gone.csv'))).rejects.toThrow(/names z\.png/);
 });

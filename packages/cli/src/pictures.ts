@@ -6,10 +6,12 @@ import { UserError } from './error.ts';
 /** A picture of a folder and what it shows, as far as that is said anywhere. */
 export interface CaptionedFile {
   path: string;
-  /** Within its folder. */
+  /** Within the folder that was asked for. */
   name: string;
   /** Empty if there is none. */
   caption: string;
+  /** How often an epoch shows it. */
+  repeats: number;
   /** A file beside it that would be its caption, had it another ending. */
   strayCaption?: string;
 }
@@ -19,52 +21,100 @@ const pictureEndings = /\.(png|jpe?g|webp|bmp|gif|tiff?|heic|avif|jxl)$/i;
 /** Endings that captions have with one trainer or another. */
 const captionEndings = ['.txt', '.caption', '.cap', '.json'];
 
+/** A folder that pictures lie in. */
+interface Folder {
+  path: string;
+  /** What comes before its files' names. */
+  prefix: string;
+  files: ReadonlySet<string>;
+  repeats: number;
+  /** Of the pictures that have none of their own. */
+  caption: string;
+}
+
 /**
- * The pictures of a folder, by name, with their captions: those of a CSV list, then those of files beside the pictures.
+ * The pictures of a folder, by name, with their captions: those of a CSV list, then those of files beside the pictures. Folders in it
+ * that are called `10_name` are kohya's: an epoch shows their pictures ten times, and `name` is the caption of those without one.
  * @param metadataPath default: metadata.csv in the folder, if there is one
  * @throws UserError if the folder or the list is not there, has no pictures, or names some that are not there
  */
 export async function readPictures(
-  folder: string,
+  root: string,
   { metadataPath, captionExtension }: { metadataPath?: string | undefined; captionExtension: string },
 ): Promise<CaptionedFile[]> {
-  const names = (
-    await readdir(folder, { withFileTypes: true }).catch((cause) => {
-      throw new UserError(`${resolve(folder)}: cannot be read (${cause.code}); want a folder of pictures`, { cause });
-    })
-  ).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  const files = new Set(names.filter((entry) => !entry.isDirectory()).map(({ name }) => name));
-  const pictures = [...files].filter((name) => pictureEndings.test(name));
-  if (pictures.length === 0) {
-    const repeated = names.find((entry) => entry.isDirectory() && /^\d+_/.test(entry.name))?.name;
-    const further =
-      repeated &&
-      `; for kohya’s ${repeated}, want train_data_dir: ${join(folder, repeated)} and ${parseInt(repeated, 10)} times the epochs`;
-    throw new UserError(`${resolve(folder)}: no pictures; want JPEG, PNG or WebP files${further ?? ''}`);
-  }
-  const list = metadataPath ?? (files.has('metadata.csv') ? join(folder, 'metadata.csv') : undefined);
-  const listed = list === undefined ? new Map<string, string>() : await readList(list);
+  const { whole, parts } = await foldersOf(root);
+  const pictures = parts.flatMap((folder) =>
+    [...folder.files]
+      .filter((file) => pictureEndings.test(file))
+      .map((file) => ({ folder, file, stem: parse(file).name, name: folder.prefix + file })),
+  );
+  if (pictures.length === 0) throw new UserError(`${resolve(root)}: no pictures; want JPEG, PNG or WebP files`);
+  const lists = metadataPath === undefined ? [whole, ...parts].filter(({ files }) => files.has('metadata.csv')) : [whole];
   const captions = new Map<string, string>();
-  for (const [name, caption] of listed) {
-    // Lists name pictures by their path, by their name, or by what is before the dot.
-    const file = [parse(name).base, ...pictures.filter((picture) => parse(picture).name === parse(name).base)].find((one) =>
-      files.has(one),
-    );
-    if (file === undefined)
-      throw new UserError(`${list}: names ${name}, which is not in ${folder}; put it there or take it out of the list`);
-    captions.set(file, caption);
+  for (const { path: within, prefix } of lists) {
+    const list = metadataPath ?? join(within, 'metadata.csv');
+    const named = pictures.filter(({ name }) => name.startsWith(prefix));
+    for (const [said, caption] of await readList(list)) {
+      // Lists name pictures by their path, by their name, or by what is before the dot.
+      const { base } = parse(said);
+      const fits = [
+        named.filter(({ name }) => `/${prefix}${said}`.endsWith(`/${name}`)),
+        named.filter(({ file }) => file === base),
+        named.filter(({ stem }) => stem === base),
+      ].find(({ length }) => length > 0);
+      if (!fits)
+        throw new UserError(`${list}: names ${said}, which is not in ${within}; put it there or take it out of the list`);
+      for (const { name } of fits) captions.set(name, caption);
+    }
   }
   return Promise.all(
-    pictures.map(async (name): Promise<CaptionedFile> => {
-      const beside = `${parse(name).name}${captionExtension}`;
-      const path = join(folder, name);
-      const caption = captions.get(name) ?? (files.has(beside) ? (await readFile(join(folder, beside), 'utf8')).trim() : '');
-      const stray = captionEndings
-        .map((ending) => `${parse(name).name}${ending}`)
-        .find((one) => one !== beside && files.has(one));
-      return { path, name, caption, ...(stray === undefined ? {} : { strayCaption: stray }) };
-    }),
+    pictures.map(
+      async ({ folder: { path, prefix, files, repeats, caption: usual }, file, stem, name }): Promise<CaptionedFile> => {
+        const beside = `${stem}${captionExtension}`;
+        const stray = captionEndings.map((ending) => `${stem}${ending}`).find((one) => one !== beside && files.has(one));
+        const own = captions.get(name) ?? (files.has(beside) ? (await readFile(join(path, beside), 'utf8')).trim() : undefined);
+        // A caption that was meant for it is not passed over in silence.
+        const caption = own ?? (stray === undefined ? usual : '');
+        return {
+          path: join(path, file),
+          name,
+          caption,
+          repeats,
+          ...(stray === undefined ? {} : { strayCaption: prefix + stray }),
+        };
+      },
+    ),
   );
+}
+
+/** A folder, and those that its pictures lie in: itself, or the ones in it that are named as kohya's trainer has them. */
+async function foldersOf(root: string): Promise<{ whole: Folder; parts: Folder[] }> {
+  const read = async (path: string) =>
+    (
+      await readdir(path, { withFileTypes: true }).catch((cause) => {
+        throw new UserError(`${resolve(path)}: cannot be read (${cause.code}); want a folder of pictures`, { cause });
+      })
+    ).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const filesOf = (entries: Awaited<ReturnType<typeof read>>) =>
+    new Set(entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name));
+  const entries = await read(root);
+  const whole: Folder = { path: root, prefix: '', files: filesOf(entries), repeats: 1, caption: '' };
+  const parts: Folder[] = [];
+  for (const entry of entries) {
+    const [, count, caption = ''] = (entry.isDirectory() && /^(\d+)_(.*)$/.exec(entry.name)) || [];
+    if (count === undefined) continue;
+    const path = join(root, entry.name);
+    const repeats = Number(count);
+    if (repeats < 1 || repeats > 1000)
+      throw new UserError(`${resolve(path)}: its pictures would be shown ${count} times; want 1 to 1000`);
+    parts.push({ path, prefix: `${entry.name}/`, files: filesOf(await read(path)), repeats, caption: caption.trim() });
+  }
+  const beside = [...whole.files].find((file) => pictureEndings.test(file));
+  if (parts.length > 0 && beside !== undefined)
+    throw new UserError(
+      `${resolve(root)}: ${beside} lies beside ${parts[0]?.prefix}; want all pictures in such folders, or none`,
+    );
+  return { whole, parts: parts.length > 0 ? parts : [whole] };
 }
 
 /** Names that lists give their columns. */

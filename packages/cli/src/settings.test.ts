@@ -129,6 +129,16 @@ test.each<[string, Partial<TrainingFile>]>([
   ['network_train_unet_only: true', { train_text_encoder: false }],
   ['sample_prompts: [a cat, "a dog, sitting"]', { sample_prompts: ['a cat', 'a dog, sitting'] }],
   ['num_train_epochs: 3\nepochs: 3', { epochs: 3 }],
+  ['save_every_n_epochs: 2', { save_every_n_epochs: 2 }],
+  ['sample_every_n_epochs: "1"', { sample_every_n_epochs: 1 }],
+  ['optimizer_args: ["weight_decay=0.1", "decouple=True"]', { weight_decay: 0.1 }],
+  ['optimizer_args: weight_decay=0.1 d_coef=1', { weight_decay: 0.1 }],
+  ['optimizer_type: PagedAdamW8bit', { optimizer: 'adamw' }],
+  ['learning_rate: 1e-4\nunet_lr: 5e-4', { learning_rate: 5e-4 }],
+  ['unet_lr: 5e-4\nlr: 1e-4', { learning_rate: 5e-4 }],
+  ['seed: -1', {}],
+  ['instance_prompt: a photo of sks dog', { trigger_word: 'a photo of sks dog' }],
+  ['use_8bit_adam: false\nconv_dim: 0\nsave_n_epoch_ratio: 0\nnetwork_args: []', {}],
   ['trigger_word: 1984', { trigger_word: '1984' }],
   ['mixed_precision: false', { mixed_precision: 'no' }],
   ['gradient_checkpointing: auto', { gradient_checkpointing: 'auto' }],
@@ -140,7 +150,15 @@ test.each([
   // what is written → the key that is named, and what is said of it
   ['lora_rnak: 8', 'lora_rnak', 'did you mean lora_rank?'],
   ['learningrate: 1e-4', 'learningrate', 'did you mean learning_rate?'],
-  ['save_every_n_epochs: 1', 'save_every_n_epochs', 'did you mean save_every_n_steps?'],
+  ['save_evry_n_epochs: 1', 'save_evry_n_epochs', 'did you mean save_every_n_epochs?'],
+  ['max_token_length: 225', 'max_token_length', 'want 75 or 77'],
+  ['sample_steps: 24', 'sample_steps', 'want sample_every_n_steps'],
+  ['network_args: ["conv_dim=4"]', 'network_args.conv_dim', 'want targets: attention+ff+conv'],
+  ['network_args: conv_dim=4 conv_alpha=1', 'network_args.conv_dim', 'want targets: attention+ff+conv'],
+  ['optimizer_args: ["betas=0.9,0.99"]', 'optimizer_args.betas', '0.9 and 0.999'],
+  ['optimizer_args: [decouple=False]', 'optimizer_args.decouple', 'want true'],
+  ['dataset_config: ./data.toml', 'dataset_config', '10_name'],
+  ['use_8bit_adam: true', 'use_8bit_adam', 'optimizer: adamw'],
   ['constructor: 1', 'constructor', 'unknown'],
   ['lora_rank: 500', 'lora_rank', '128'],
   ['lora_rank: eight', 'lora_rank', 'number'],
@@ -156,6 +174,22 @@ test.each([
   const refused = () => settings(text);
   expect(refused).toThrow(expect.objectContaining({ code: 'bad_settings', param }));
   expect(refused).toThrow(words);
+});
+
+test('sections do not matter: lora-scripts’ own default, but for what cannot be had here', () => {
+  const { file, ignored } = read(`
+model: { v2: false, pretrained_model_name_or_path: ./model }
+dataset: { train_data_dir: ./data, reg_data_dir: "", shuffle_caption: true, enable_bucket: true, cache_latents: true }
+additional_network: { network_dim: 32, network_alpha: 16, network_module: networks.lora, network_args: [] }
+optimizer: { unet_lr: 1e-4, text_encoder_lr: 1e-5, optimizer_type: AdamW8bit, lr_scheduler: cosine_with_restarts, lr_restart_cycles: 1 }
+training: { resolution: "512,512", train_batch_size: 1, max_train_epochs: 10, noise_offset: 0.0, lowram: false }
+sample_prompt: { sample_sampler: euler_a, sample_every_n_epochs: 1 }
+saving: { output_name: output_name, save_every_n_epochs: 1, save_n_epoch_ratio: 0, save_last_n_epochs: 499, output_dir: ./out }
+others: { min_bucket_reso: 256, max_bucket_reso: 1024, caption_extension: .txt, seed: 1337 }
+`);
+  expect(file).toMatchObject({ ...places, rank: 32, optimizer: 'adamw', lr_scheduler_num_cycles: 1, epochs: 10 });
+  expect(file).toMatchObject({ save_every_n_epochs: 1, sample_every_n_epochs: 1, text_encoder_lr: 1e-5, seed: 1337 });
+  expect(ignored).toContain('save_last_n_epochs');
 });
 
 test('everything that is wrong is said at once', () => {

@@ -49,10 +49,10 @@ export async function* submit(api: Loraloom, file: TrainingFile): AsyncGenerator
 /** The pictures as the client uploads them; their bytes are read when it is their turn. */
 function open(pictures: readonly CaptionedFile[]): Promise<TrainingPicture[]> {
   return Promise.all(
-    pictures.map(async ({ path, name, caption }) => {
+    pictures.map(async ({ path, name, caption, repeats }) => {
       const type = types.get(extname(name).toLowerCase());
       if (!type) throw new UserError(`${path}: save it as JPEG, PNG or WebP, or leave it out`);
-      return { picture: await openAsBlob(path, { type }), name, caption };
+      return { picture: await openAsBlob(path, { type }), name: basename(name), caption, repeats };
     }),
   );
 }

@@ -41,8 +41,7 @@ export async function* train(
     ...(weights === undefined ? {} : { start: await readLora(weights) }),
     ...(kept ? { resume: kept } : {}),
   });
-  const captions = files.map(({ caption }) => caption);
-  const about = { name, model: base, modelDigest: await pipeline.digest(), captions, priorPictures: prior.length };
+  const about = { name, model: base, modelDigest: await pipeline.digest(), files, priorPictures: prior.length };
   const run = runTraining(pipeline, request, training, { ...sampling, batch: openBatch(pipeline, 4) }, signal);
   let validation: Awaited<ReturnType<typeof openValidation>> | undefined;
   let latest: TrainerStep | undefined;
@@ -78,7 +77,8 @@ export async function* train(
   }
 }
 
-const captioned = ({ path, caption }: CaptionedFile): Captioned => ({
+const captioned = ({ path, caption, repeats }: CaptionedFile): Captioned => ({
   read: async () => decodePicture(new Uint8Array(await readFile(path))),
   caption,
+  repeats,
 });

@@ -11,7 +11,7 @@ import { type Bytes, type Files, nameOf, sizeOf } from './files.ts';
 import { type FollowOptions, finish, follow, hasEnded, type WaitOptions } from './follow.ts';
 
 /** A picture to train from: one that has been uploaded, or the bytes of a JPEG, PNG or WebP file. */
-export type TrainingPicture = TrainingRequestInput['files'][number] | { picture: Bytes; name?: string; caption: string };
+export type TrainingPicture = TrainingRequestInput['files'][number] | { picture: Bytes; name?: string; caption: string; repeats?: number };
 
 /** A training as it is asked for; the pictures in it may still have to be uploaded. */
 export type TrainingAsked = Omit<TrainingRequestInput, 'files' | 'prior_files'> & {
@@ -146,13 +146,13 @@ async function uploadAll(
         uploaded[i] = one;
         continue;
       }
-      const { picture, caption, name = nameOf(picture) ?? `picture-${i + 1}` } = one;
+      const { picture, caption, repeats, name = nameOf(picture) ?? `picture-${i + 1}` } = one;
       const onProgress = (bytes: number) => {
         sent[i] = bytes;
         onUpload?.({ sentBytes: sent.reduce((sum, some) => sum + some, 0), totalBytes });
       };
       const { id } = await files.upload(picture, { name, signal, ...(onUpload ? { onProgress } : {}) });
-      uploaded[i] = { file_id: id, caption };
+      uploaded[i] = { file_id: id, caption, repeats };
     }
   };
   try {

@@ -41,11 +41,12 @@ export async function checkTraining(
     return header && { record, header: header.read };
   };
   const [seen] = await Promise.all([wantFiles(bucket, tenant, places, look), wantStart(bucket, tenant, request)]);
-  const pictures = settled.files.map(({ file_id, caption }) => {
+  const pictures = settled.files.map(({ file_id, caption, repeats }) => {
     const { record, header } = seen.get(file_id) ?? {};
     return {
       name: record?.name ?? file_id,
       caption,
+      repeats,
       ...(record && { sha256: record.sha256 }),
       ...(header !== undefined && { header }),
     };

@@ -1,12 +1,14 @@
 import { type Finding, summarize } from './finding.ts';
 import type { PictureHeader } from './picture-header.ts';
-import { batchesPerEpoch, heldOut } from './settle-training.ts';
+import { batchesPerEpoch, heldOut, meanRepeats } from './settle-training.ts';
 import type { TrainingRequest } from './training-request.ts';
 
 /** What is known of one picture. What is not known is left out, and nothing is concluded from it. */
 export interface PictureFacts {
   name: string;
   caption: string;
+  /** How often an epoch shows it, if not once. */
+  repeats?: number | undefined;
   sha256?: string;
   /** Null: its first bytes are not those of a picture that can be read. */
   header?: PictureHeader | null;
@@ -115,7 +117,7 @@ export function preflight({ request, pictures }: TrainingFacts): Finding[] {
   for (const [code, severity, judged, index] of captionFindings(request, pictures)) add(code, severity, judged, index);
   const counted = { ...request, files: pictures };
   const trained = pictures.length - heldOut(counted);
-  const shown = (request.steps * request.gradient_accumulation_steps) / batchesPerEpoch(counted);
+  const shown = (request.steps * request.gradient_accumulation_steps * meanRepeats(counted)) / batchesPerEpoch(counted);
   const length = `${request.steps} steps show each of ${trained} pictures ${Number(shown.toPrecision(2))} times`;
   add('few_steps', 'warning', shown < shows.least && [`${length}: little will be learnt`, 'train for more steps or epochs']);
   add(

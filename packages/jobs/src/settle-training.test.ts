@@ -30,6 +30,12 @@ test('what is left open follows from the rest, and nothing more is needed', () =
   expect(settle(chosen)).toMatchObject(chosen);
 });
 
+const repeated = Array.from({ length: 20 }, (_, i) => ({
+  file_id: newId('file'),
+  caption: '',
+  ...(i < 10 ? { repeats: 3 } : {}),
+}));
+
 test.each([
   // An epoch of 23 is five batches of four and one of three; one of 18 that are trained on and as many prior ones, twelve of three.
   [{ epochs: 10, batch_size: 4 }, 23, 60],
@@ -38,8 +44,18 @@ test.each([
   [{ epochs: 2, batch_size: 3, validation_split: 0.1, prior_files: [{ file_id: newId('file'), caption: '' }] }, 20, 24],
   [{ epochs: 10, batch_size: 2, gradient_accumulation_steps: 5 }, 20, 20],
   [{ epochs: 3, batch_size: 1, validation_split: 0.1 }, 20, 54],
+  // 20 pictures, 10 of them shown three times; a tenth kept for validation: 36 times a picture is shown, and as many prior ones.
+  [{ epochs: 2, batch_size: 4, validation_split: 0.1, files: repeated, prior_files: repeated }, 20, 36],
 ])('%j of %i pictures are %i steps', (change, pictures, steps) => {
   expect(settle(change, pictures)).toMatchObject({ steps, epochs: change.epochs });
+});
+
+test('checkpoints and samples every few epochs come after as many steps', () => {
+  // An epoch is six batches, two steps of three or one and a half of four.
+  const every = { save_every_n_epochs: 2, sample_every_n_epochs: 3, sample_prompts: ['a cat'] };
+  expect(settle({ ...every, gradient_accumulation_steps: 3 }, 23)).toMatchObject({ save_steps: 4, sample_every_n_steps: 6 });
+  expect(settle({ ...every, gradient_accumulation_steps: 4 }, 23)).toMatchObject({ save_steps: 3, sample_every_n_steps: 5 });
+  expect(settle({ save_every_n_epochs: 2 }, 23)).toMatchObject({ save_steps: 12, sample_every_n_steps: 12 });
 });
 
 test.each([
@@ -53,6 +69,8 @@ test.each([
 
 test.each([
   ['options_conflict', 'epochs', { steps: 10, epochs: 1 }],
+  ['options_conflict', 'save_every_n_epochs', { save_steps: 10, save_every_n_epochs: 1 }],
+  ['options_conflict', 'sample_every_n_epochs', { sample_every_n_steps: 10, sample_every_n_epochs: 1 }],
   ['options_conflict', 'lr_warmup_steps', { lr_warmup_steps: 10 }],
   ['options_conflict', 'lr_scheduler_num_cycles', { lr_scheduler: 'cosine', lr_scheduler_num_cycles: 2 }],
   ['options_conflict', 'text_encoder_lr', { text_encoder_lr: 1e-5 }],

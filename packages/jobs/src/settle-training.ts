@@ -10,8 +10,12 @@ const defaultLearningRates = { adamw: 1e-3, lion: 1e-4, prodigy: 1 };
 
 /** A request's options. Its pictures may lie anywhere: only how many there are counts here. */
 interface Options extends Omit<ParsedTrainingRequest, 'model' | 'name' | 'files' | 'prior_files' | 'continue_from'> {
-  files: readonly unknown[];
+  files: readonly Repeated[];
   prior_files: readonly unknown[];
+}
+/** A picture that an epoch shows once, or more often. */
+interface Repeated {
+  repeats?: number | undefined;
 }
 
 /** What a request leaves open once it is settled. */
@@ -26,16 +30,24 @@ interface Settled {
 }
 
 /** How many of its pictures a training keeps for validation: the share asked for, at least one. */
-export const heldOut = ({ files, validation_split }: Pick<Options, 'files' | 'validation_split'>): number =>
+export const heldOut = ({
+  files,
+  validation_split,
+}: Pick<Options, 'validation_split'> & { files: readonly unknown[] }): number =>
   validation_split === 0 ? 0 : Math.max(1, Math.round(validation_split * files.length));
 
+/** How often an epoch shows a picture, on average. */
+export const meanRepeats = ({ files }: Pick<Options, 'files'>): number =>
+  files.reduce((sum, { repeats = 1 }) => sum + repeats, 0) / files.length;
+
 /**
- * How many batches show each picture once: the last one may be smaller, and as many prior pictures are shown beside the others. With
- * enable_bucket every size has a last one of its own, which is not counted.
+ * How many batches are an epoch: the last one may be smaller, and as many prior pictures are shown beside the others. With
+ * enable_bucket every size has a last one of its own, which is not counted; nor is which pictures are kept for validation, where some
+ * are shown more often than others.
  */
 export function batchesPerEpoch(request: Pick<Options, 'files' | 'prior_files' | 'validation_split' | 'batch_size'>): number {
-  const trained = request.files.length - heldOut(request);
-  return Math.ceil((trained * (request.prior_files.length > 0 ? 2 : 1)) / request.batch_size);
+  const shown = Math.round((request.files.length - heldOut(request)) * meanRepeats(request));
+  return Math.ceil((shown * (request.prior_files.length > 0 ? 2 : 1)) / request.batch_size);
 }
 
 /**
@@ -55,14 +67,16 @@ export function settleTraining<Request extends Options>(
     throw new RequestError('options_conflict', message, 'validation_split');
   }
   const batches = batchesPerEpoch(request);
-  const steps =
-    request.steps ?? (epochs === undefined ? defaultSteps : Math.ceil((epochs * batches) / gradient_accumulation_steps));
+  const stepsOf = (count: number | undefined) =>
+    count === undefined ? undefined : Math.ceil((count * batches) / gradient_accumulation_steps);
+  const steps = request.steps ?? stepsOf(epochs) ?? defaultSteps;
   if (steps > maxSteps) {
     const message = `${epochs} epochs of ${batches} batches are ${steps} steps; want at most ${maxSteps}`;
     throw new RequestError('too_many_steps', message, 'epochs');
   }
-  const save_steps = request.save_steps ?? Math.max(100, Math.ceil(steps / maxCheckpoints));
-  const sample_every_n_steps = request.sample_every_n_steps ?? save_steps;
+  const save_steps =
+    request.save_steps ?? stepsOf(request.save_every_n_epochs) ?? Math.max(100, Math.ceil(steps / maxCheckpoints));
+  const sample_every_n_steps = request.sample_every_n_steps ?? stepsOf(request.sample_every_n_epochs) ?? save_steps;
   const sampled = request.sample_prompts.length > 0 ? { sample_every_n_steps } : {};
   for (const [param, every] of Object.entries({ save_steps, ...sampled })) {
     if (steps / every <= maxCheckpoints) continue;
@@ -88,6 +102,16 @@ const conflicts = (request: Options): [boolean, string, string][] => [
     request.steps !== undefined && request.epochs !== undefined,
     'epochs',
     'steps and epochs both say how long to train; want one of them',
+  ],
+  [
+    request.save_steps !== undefined && request.save_every_n_epochs !== undefined,
+    'save_every_n_epochs',
+    'save_steps and save_every_n_epochs both say how often to save; want one of them',
+  ],
+  [
+    request.sample_every_n_steps !== undefined && request.sample_every_n_epochs !== undefined,
+    'sample_every_n_epochs',
+    'sample_every_n_steps and sample_every_n_epochs both say how often to sample; want one of them',
   ],
   [
     request.lr_scheduler === 'constant' && request.lr_warmup_steps > 0,

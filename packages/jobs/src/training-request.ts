@@ -5,9 +5,16 @@ import { nameSchema } from './keys.ts';
 const pictureSchema = z.strictObject({
   file_id: fileIdSchema,
   caption: z.string().max(2000).meta({ example: 'red apple, blue background' }),
+  repeats: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .meta({ description: 'How often an epoch shows it, as kohya’s folders named 10_name say; default: once' }),
 });
 
 const rate = z.number().positive().max(1);
+const epochs = z.int().min(1).max(1000).optional();
 
 /** Where a training goes on from: a finished LoRA, or a checkpoint of another training. */
 const continueFromSchema = z.union([
@@ -46,7 +53,7 @@ export const trainingRequestSchema = z
       .min(1)
       .max(1000)
       .optional()
-      .meta({ description: 'Instead of steps: how often every picture is shown. The record says how many steps that is' }),
+      .meta({ description: 'Instead of steps: how often every picture is shown, times its repeats. The record says the steps' }),
     batch_size: z.int().min(1).max(16).default(4).meta({ description: 'Pictures at a time' }),
     gradient_accumulation_steps: z
       .int()
@@ -148,12 +155,14 @@ export const trainingRequestSchema = z
       .max(100_000)
       .optional()
       .meta({ description: 'Steps between two checkpoints; default: 100, or more where that would make over 200 of them' }),
+    save_every_n_epochs: epochs.meta({ description: 'Instead of save_steps' }),
     sample_prompts: z
       .array(z.string().min(1).max(2000))
       .max(4)
       .default([])
       .meta({ description: 'A picture is made of each of them on the way' }),
     sample_every_n_steps: z.int().min(1).max(100_000).optional().meta({ description: 'Default: save_steps' }),
+    sample_every_n_epochs: epochs.meta({ description: 'Instead of sample_every_n_steps' }),
 
     gradient_checkpointing: z
       .union([z.boolean(), z.literal('auto')])

@@ -7,7 +7,7 @@ export interface About {
   /** Of the base model. */
   model: string;
   modelDigest: string;
-  captions: readonly string[];
+  files: readonly { caption: string; repeats?: number | undefined }[];
   priorPictures: number;
   /** Of the weights, if not of the last step. */
   step?: number;
@@ -21,7 +21,9 @@ export function metadataOf(request: Options, about: About, pipeline: Pipeline): 
   const { resolution, steps, batch_size, learning_rate, trigger_word, train_text_encoder } = request;
   const flag = (value: boolean) => (value ? 'True' : 'False');
   const orNone = (value: number | undefined) => (value === undefined ? 'None' : String(value));
-  const pictures = about.captions.length;
+  // kohya counts a picture as often as an epoch shows it.
+  const pictures = about.files.reduce((sum, { repeats = 1 }) => sum + repeats, 0);
+  const folders = Map.groupBy(about.files, ({ repeats = 1 }) => `${repeats}_${about.name}`);
   return {
     ss_base_model_version: pipeline.model.family.baseModelVersion,
     ss_output_name: about.name,
@@ -50,7 +52,14 @@ export function metadataOf(request: Options, about: About, pipeline: Pipeline): 
     ss_noise_offset: request.noise_offset > 0 ? String(request.noise_offset) : 'None',
     ss_caption_dropout_rate: String(request.caption_dropout),
     // Web UIs offer these as words to write into prompts.
-    ss_tag_frequency: JSON.stringify({ [`1_${about.name}`]: frequencies(about.captions, trigger_word) }),
+    ss_tag_frequency: JSON.stringify(
+      Object.fromEntries([...folders].map(([folder, files]) => [folder, frequencies(files, trigger_word)])),
+    ),
+    ss_dataset_dirs: JSON.stringify(
+      Object.fromEntries(
+        [...folders].map(([folder, files]) => [folder, { n_repeats: files[0]?.repeats ?? 1, img_count: files.length }]),
+      ),
+    ),
     'modelspec.title': about.name,
     'modelspec.resolution': `${resolution}x${resolution}`,
     'modelspec.prediction_type': pipeline.schedule.predictionType,
@@ -59,9 +68,9 @@ export function metadataOf(request: Options, about: About, pipeline: Pipeline): 
 }
 
 /** How often each comma-separated tag is in the captions, the frequent ones first, at most a thousand. */
-function frequencies(captions: readonly string[], trigger?: string): Record<string, number> {
+function frequencies(files: About['files'], trigger?: string): Record<string, number> {
   const counts = new Map<string, number>();
-  for (const caption of captions) {
+  for (const { caption } of files) {
     const tags = caption.split(',').map((tag) => tag.trim());
     for (const tag of [...(trigger ? [trigger] : []), ...tags]) if (tag) counts.set(tag, (counts.get(tag) ?? 0) + 1);
   }

@@ -8,6 +8,8 @@ export type Options = Omit<TrainingRequest, 'model' | 'name' | 'files' | 'prior_
 export interface Captioned {
   read(): Promise<Picture>;
   caption: string;
+  /** How often an epoch shows it, if not once. */
+  repeats?: number | undefined;
 }
 
 /** What a training begins with, beside its options. */
@@ -24,9 +26,13 @@ export interface Material {
 export function trainingOf(request: Options, { files, prior = [], start, resume }: Material): Training {
   const { text_encoder_lr, max_grad_norm, min_snr_gamma, ema_decay, gradient_checkpointing, mixed_precision } = request;
   return {
-    examples: files.map(({ read, caption }): Example => ({ picture: read, caption: captionOf(request, caption) })),
+    examples: files.map(
+      ({ read, caption, repeats }): Example => ({ picture: read, caption: captionOf(request, caption), repeats }),
+    ),
     // Pictures of the class at large are not of what the trigger word names.
-    ...(prior.length > 0 ? { prior: prior.map(({ read, caption }): Example => ({ picture: read, caption })) } : {}),
+    ...(prior.length > 0
+      ? { prior: prior.map(({ read, caption, repeats }): Example => ({ picture: read, caption, repeats })) }
+      : {}),
     priorWeight: request.prior_loss_weight,
     rank: request.rank,
     alpha: request.alpha,

@@ -38,6 +38,7 @@ describe('a batch', () => {
     frame: {},
     caption: `a, b, c${i}, d, e, f`,
     weight: i === 4 ? 0.5 : 1,
+    repeats: 1,
   }));
   const draw = (more: object, batch = 0) => drawBatch(pipeline, examples, { seed: 1, ...more }, batch);
 

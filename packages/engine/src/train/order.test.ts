@@ -40,11 +40,22 @@ describe('batches', () => {
     expect([3, 4, 5, 6].map((i) => turns.filter((other) => other === i).length)).toEqual([3, 3, 3, 3]);
   });
 
+  it('show what is repeated as often as that, and let prior pictures have as many turns', () => {
+    const ordering = { buckets: same(5), repeats: [3, 1, 2, 2, 1], examples: 3, batchSize: 4, seed: 1 };
+    const order = take(ordering, 9);
+    const epochs = [0, 1, 2].map((i) => order.slice(3 * i, 3 * i + 3).flat());
+    for (const epoch of epochs) expect(epoch.filter((i) => i < 3).toSorted()).toEqual([0, 0, 0, 1, 2, 2]);
+    // Eighteen turns of three: twelve of the one that has two, six of the other.
+    expect([3, 4].map((i) => epochs.flat().filter((other) => other === i).length)).toEqual([12, 6]);
+  });
+
   it.each<[Partial<Ordering>, number | null]>([
     [{ buckets: same(6), examples: 6, batchSize: 3 }, 3],
     [{ buckets: same(6), examples: 6, batchSize: 4 }, null],
     [{ buckets: same(3), examples: 3, batchSize: 4 }, 3],
     [{ buckets: same(5), examples: 3, batchSize: 2 }, 2],
+    [{ buckets: same(2), repeats: [3, 2], examples: 2, batchSize: 5 }, 5],
+    [{ buckets: same(2), repeats: [3, 2], examples: 2, batchSize: 2 }, null],
     [{ buckets: ['wide', 'wide', 'tall', 'tall'], examples: 4, batchSize: 2 }, null],
   ])('are of one size, or not: %o', (changes, wanted) => {
     const ordering = { buckets: same(1), examples: 1, batchSize: 1, seed: 1, ...changes };

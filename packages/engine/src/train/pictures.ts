@@ -36,6 +36,8 @@ export interface Prepared {
   mirrored?: Encoded;
   frame: Conditions;
   caption: string;
+  /** How often an epoch shows it. */
+  repeats: number;
   /** What it counts in the loss. */
   weight: number;
 }
@@ -50,7 +52,7 @@ export async function prepare(
 ): Promise<Prepared[]> {
   const prepared: Prepared[] = [];
   const { latentFactor } = pipeline;
-  for (const { picture: read, caption } of examples) {
+  for (const { picture: read, caption, repeats = 1 } of examples) {
     signal?.throwIfAborted();
     const original = await read();
     const size = sizeFor(original, resolution, pipeline.multiple, buckets);
@@ -69,6 +71,7 @@ export async function prepare(
         crop: { left: cut(original.width, width), top: cut(original.height, height) },
       }),
       caption,
+      repeats,
       weight,
     });
   }

@@ -55,6 +55,7 @@ export async function* trainLora(
   const recompute = training.recompute ?? (await mustRecompute(pipeline, training, shown));
   const ordering = {
     buckets: shown.map(({ width, height }) => `${width} × ${height}`),
+    repeats: shown.map(({ repeats }) => repeats),
     examples,
     batchSize: training.batchSize,
     seed,

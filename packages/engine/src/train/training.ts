@@ -9,6 +9,8 @@ export interface Example {
   /** Decodes the picture, of whatever size; it is asked for once, and not kept. */
   picture: () => Promise<Picture>;
   caption: string;
+  /** How often an epoch shows it, 1 or more. Default: once. */
+  repeats?: number | undefined;
 }
 
 /** What a LoRA is trained on, and how. */
@@ -104,6 +106,8 @@ export function checkTraining(
 export function identityOf(training: Training): string {
   const { examples, prior = [], ...options } = training;
   const free = { start: undefined, steps: undefined, learningRate: undefined, resume: undefined };
-  const captions = [...examples, ...prior].map(({ caption }) => caption);
-  return JSON.stringify({ ...options, ...free, memoryBytes: undefined, recompute: undefined, captions });
+  const all = [...examples, ...prior];
+  const captions = all.map(({ caption }) => caption);
+  const repeats = all.some(({ repeats = 1 }) => repeats !== 1) ? all.map(({ repeats = 1 }) => repeats) : undefined;
+  return JSON.stringify({ ...options, ...free, memoryBytes: undefined, recompute: undefined, captions, repeats });
 }
