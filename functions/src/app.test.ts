@@ -243,14 +243,16 @@ test('no answer allows every page, or credentials; pages may read the limits', a
   expect(exposed).toContain('RateLimit-Remaining');
 });
 
-test('models and LoRAs are listed; a LoRA comes with a URL of its weights', async () => {
+test('models and LoRAs are listed; a LoRA comes with URLs of its weights', async () => {
   const { call, bucket } = await testApp();
   expect(await (await call('GET', '/v1/models')).json()).toMatchObject({ object: 'list', data: [{ name: 'emoji' }], next: null });
   const shown = { ...lora, cover: null, cover_url: null, shared_with: [] };
   expect(await (await call('GET', '/v1/loras')).json()).toEqual({ object: 'list', data: [shown], next: null });
-  const { url, ...record } = z.looseObject({ url: z.url() }).parse(await (await call('GET', '/v1/loras/style')).json());
+  const view = z.looseObject({ url: z.url(), diffusers_url: z.url() });
+  const { url, diffusers_url, ...record } = view.parse(await (await call('GET', '/v1/loras/style')).json());
   expect(record).toEqual(shown);
   expect(new Uint8Array(await (await bucket.fetch(url)).arrayBuffer())).toEqual(new Uint8Array([1, 2, 3]));
+  expect(new Uint8Array(await (await bucket.fetch(diffusers_url)).arrayBuffer())).toEqual(new Uint8Array([4, 5]));
 });
 
 test('it answers', async () => {

@@ -147,12 +147,14 @@ const loraVersion: LoraVersion = {
   training_id: training.id,
   size_bytes: 812_344,
   sha256,
+  diffusers: { size_bytes: 811_208, sha256 },
   created_at: '2026-11-24T09:03:00.000Z',
 };
 const lora: LoraRecord = { ...loraVersion, cover: null, cover_url: null, shared_with: ['partner'] };
 const loraDownload: LoraView = {
   ...lora,
   url: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/loras/my-style/${lora.lora_id}.safetensors?${signed}`,
+  diffusers_url: `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/loras/my-style/${lora.lora_id}.diffusers.safetensors?${signed}`,
 };
 
 const loraFile: FileView = {

@@ -94,6 +94,7 @@ async function importLora(bucket: Bucket, tenant: string, asked: LoraImport): Pr
     training_id: null,
     size_bytes: file.size_bytes,
     sha256: file.sha256,
+    diffusers: null,
     created_at: new Date().toISOString(),
   };
   // A file may be deleted; a version stays. So its bytes are copied, and lie there before anybody can name them.

@@ -58,9 +58,11 @@ test('an uploaded file becomes a version; its bytes are the LoRA’s own; anothe
     trigger_words: ['sks', 'ink'],
     license: 'MIT',
     training_id: null,
+    diffusers: null,
     size_bytes: bytes.length,
     sha256: createHash('sha256').update(bytes).digest('hex'),
   });
+  expect(await send('GET', '/v1/loras/ink')).toMatchObject({ status: 200, body: { diffusers_url: null } });
   expect(first.headers.get('location')).toBe(`/v1/loras/ink@${first.body.lora_id}`);
   // Sent again, it is no new version.
   expect(await importLora(bytes)).toMatchObject({ status: 200, body: { lora_id: first.body.lora_id } });

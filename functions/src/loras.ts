@@ -46,7 +46,7 @@ const list = createRoute({
 const get = createRoute({
   method: 'get',
   path: '/{name}',
-  summary: 'A LoRA’s latest version, or name@lora_…, with a URL to download it (safetensors), valid for an hour',
+  summary: 'A LoRA’s latest version, or name@lora_…, with URLs to download it (safetensors), valid for an hour',
   request: { params: z.object({ name: loraReferenceSchema }) },
   responses: { 200: json('The LoRA', loraViewSchema, examples.loraDownload), ...errors(401, 403, 404, 410, 429) },
 });
@@ -119,11 +119,12 @@ export function loras(services: Services) {
       // What is shared may be used, which is not to say that its file may be had.
       if (lora?.owner !== tenant) throw await missing(bucket, tenant, reference);
       const { name, version } = lora;
-      const url = await bucket.presignGet(keys.loraWeights(tenant, name.name, version.lora_id), {
-        expiresSeconds: loraUrlSeconds,
-        filename: `${name.name}.safetensors`,
-      });
-      return c.json({ ...(await viewOfLora(bucket, tenant, name, version)), url }, 200);
+      const urlOf = (key: string, filename: string) => bucket.presignGet(key, { expiresSeconds: loraUrlSeconds, filename });
+      const url = await urlOf(keys.loraWeights(tenant, name.name, version.lora_id), `${name.name}.safetensors`);
+      // What diffusers looks for in a folder by itself.
+      const file = 'pytorch_lora_weights.safetensors';
+      const diffusers_url = version.diffusers && (await urlOf(keys.loraDiffusers(tenant, name.name, version.lora_id), file));
+      return c.json({ ...(await viewOfLora(bucket, tenant, name, version)), url, diffusers_url }, 200);
     })
     .openapi(versions, async (c) => {
       const { tenant } = c.var.caller;

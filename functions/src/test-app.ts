@@ -50,6 +50,7 @@ export const lora: LoraVersion = {
   trigger_words: [],
   license: null,
   training_id: null,
+  diffusers: { size_bytes: 2, sha256 },
   size_bytes: 3,
   sha256,
   created_at: '2026-01-01T00:00:00.000Z',
@@ -80,6 +81,7 @@ export async function testApp() {
   const beta = await keyOf('beta');
   await putRecord(bucket, keys.model('emoji'), model);
   await bucket.put(keys.loraWeights('alpha', 'style', lora.lora_id), new Uint8Array([1, 2, 3]));
+  await bucket.put(keys.loraDiffusers('alpha', 'style', lora.lora_id), new Uint8Array([4, 5]));
   await publishLora(bucket, 'alpha', lora);
 
   /** Sends a request as a tenant (by key) or nobody. `body` is sent as JSON, a string as it is. */

@@ -4,6 +4,7 @@ import { type Bucket, keys, readJob, type TrainingRecord, trainings } from '@lor
 import {
   best,
   type Captioned,
+  encodeDiffusersLora,
   encodeLora,
   metadataOf,
   runTraining,
@@ -113,7 +114,10 @@ async function train(services: Services, models: Models, loras: Loras, begun: At
       const seconds_left = stepsPerSecond === undefined ? null : Math.round((steps - step) / stepsPerSecond);
       await report({ step, total_steps: steps, loss: smoothLoss, seconds_left });
     }
-    const stored = await publish(bucket, tenant, record, await encodeLora(next.value, metadataOf(request, about, pipeline)));
+    const stored = await publish(bucket, tenant, record, {
+      kohya: await encodeLora(next.value, metadataOf(request, about, pipeline)),
+      diffusers: await encodeDiffusersLora(next.value),
+    });
     events.add({ type: 'log', message: 'succeeded' });
     await events.flush(true);
     await bucket.delete(keys.checkpoint(tenant, id));
@@ -121,7 +125,13 @@ async function train(services: Services, models: Models, loras: Loras, begun: At
     const last = latest?.smoothLoss ?? record.checkpoints.at(-1)?.loss ?? 0;
     return {
       output: {
-        lora: { name: request.name, lora_id: stored.lora_id, size_bytes: stored.size_bytes, sha256: stored.sha256 },
+        lora: {
+          name: request.name,
+          lora_id: stored.lora_id,
+          size_bytes: stored.size_bytes,
+          sha256: stored.sha256,
+          diffusers: stored.diffusers,
+        },
         final_loss: last,
       },
       progress: { step: request.steps, total_steps: request.steps, loss: last, seconds_left: 0 },

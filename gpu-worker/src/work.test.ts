@@ -31,6 +31,7 @@ import {
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
 import { memoryQueue } from '@loraloom/jobs/queue/memory';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { readStored } from './loras.ts';
 import type { Services } from './services.ts';
 import { work } from './work.ts';
 
@@ -255,6 +256,17 @@ it('trains with every option that a request has', async () => {
   expect(job).toMatchObject({ status: 'succeeded', error: null });
   const record = (await readLoraName(services.bucket, tenant, 'thorough'))?.latest;
   const file = await services.bucket.getBytes(keys.loraWeights(tenant, 'thorough', record?.lora_id ?? ''));
+  // The file for diffusers is another with the same numbers, and the record says so.
+  const other = await services.bucket.getBytes(keys.loraDiffusers(tenant, 'thorough', record?.lora_id ?? ''));
+  const sha256 = createHash('sha256')
+    .update(other?.bytes ?? '')
+    .digest('hex');
+  expect(record?.diffusers).toEqual({ size_bytes: other?.size, sha256 });
+  expect(job.output?.lora.diffusers).toEqual(record?.diffusers);
+  const renamed = await readStored(services.bucket, keys.loraDiffusers(tenant, 'thorough', record?.lora_id ?? ''));
+  const kohya = await readStored(services.bucket, keys.loraWeights(tenant, 'thorough', record?.lora_id ?? ''));
+  expect(renamed?.modules.size).toBeGreaterThan(20);
+  expect(renamed?.modules).toEqual(kohya?.modules);
   const { metadata, tensors } = decodeSafetensors(file?.bytes ?? new Uint8Array());
   expect(metadata).toMatchObject({
     ss_lr_scheduler: 'cosine',

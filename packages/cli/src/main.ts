@@ -110,7 +110,7 @@ async function send(config: string, url: string): Promise<number> {
     const { step, total_steps: steps, loss, seconds_left: left } = next.value.progress;
     if (loss !== null) show({ step, steps, smoothLoss: loss, stepsPerSecond: left ? (steps - step) / left : undefined });
   }
-  console.log(`\n${next.value}`);
+  console.log(`\n${next.value.join('\n')}`);
   return 0;
 }
 

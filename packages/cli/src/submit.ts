@@ -18,10 +18,10 @@ const types = new Map([
 
 /**
  * Trains what a settings file says on a server: uploads its pictures, yields the training's record whenever that has changed, and
- * writes the LoRA into `output_dir`. Its `base_model` is the name of one of the server's models.
+ * writes the LoRA into `output_dir`, as kohya and as diffusers name things. Its `base_model` is the name of one of the server's models.
  * @throws UserError if it failed, or the settings ask for what only this machine can do; LoraloomError
  */
-export async function* submit(api: Loraloom, file: TrainingFile): AsyncGenerator<TrainingRecord, string> {
+export async function* submit(api: Loraloom, file: TrainingFile): AsyncGenerator<TrainingRecord, string[]> {
   if (file.network_weights !== undefined)
     throw new UserError('network_weights: a server cannot read it; take it out, or train on this machine');
   const { caption_extension: captionExtension, metadata_path: metadataPath } = file;
@@ -39,11 +39,19 @@ export async function* submit(api: Loraloom, file: TrainingFile): AsyncGenerator
   let job = await api.trainings.create({ ...request, files, prior_files });
   for await (job of api.trainings.follow(job)) yield job;
   if (job.status !== 'succeeded') throw new UserError(`the training ${job.status}${job.error ? `: ${job.error.message}` : ''}`);
-  const answer = await api.loras.download(name);
   await mkdir(file.output_dir, { recursive: true });
-  const path = join(file.output_dir, `${name}.safetensors`);
-  await replaceFile(path, new Uint8Array(await answer.arrayBuffer()));
-  return path;
+  const { url, diffusers_url } = await api.loras.get(name);
+  const written: string[] = [];
+  for (const [from, file_name] of [
+    [diffusers_url, 'pytorch_lora_weights.safetensors'],
+    [url, `${name}.safetensors`],
+  ] as const) {
+    if (from === null) continue;
+    const path = join(file.output_dir, file_name);
+    await replaceFile(path, new Uint8Array(await (await api.download(from)).arrayBuffer()));
+    written.push(path);
+  }
+  return written;
 }
 
 /** The pictures as the client uploads them; their bytes are read when it is their turn. */

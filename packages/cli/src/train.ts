@@ -1,8 +1,16 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodePicture, encodePng, openBatch, readLora, writeDiffusers } from '@loraloom/engine';
-import { type Captioned, encodeLora, metadataOf, runTraining, type TrainerStep, trainingOf } from '@loraloom/trainer';
+import { decodePicture, encodePng, openBatch, readLora } from '@loraloom/engine';
+import {
+  type Captioned,
+  encodeDiffusersLora,
+  encodeLora,
+  metadataOf,
+  runTraining,
+  type TrainerStep,
+  trainingOf,
+} from '@loraloom/trainer';
 import { UserError } from './error.ts';
 import type { CaptionedFile } from './pictures.ts';
 import { replaceFile } from './replace-file.ts';
@@ -66,7 +74,7 @@ export async function* train(
       yield next.value;
     }
     const [diffusers, kohya] = [join(folder, 'pytorch_lora_weights.safetensors'), join(folder, `${name}.safetensors`)];
-    await writeDiffusers(diffusers, next.value);
+    await replaceFile(diffusers, await encodeDiffusersLora(next.value));
     await replaceFile(kohya, await encodeLora(next.value, metadataOf(request, about, pipeline)));
     await rm(checkpoint, { force: true });
     const best = validation?.best();

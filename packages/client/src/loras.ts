@@ -4,7 +4,7 @@ import type { CallOptions, Connection, Page, PageOptions } from './connection.ts
 /** The registry of LoRAs: names, and the versions under them. */
 export interface Loras {
   list(options?: PageOptions): Promise<Page<LoraRecord>>;
-  /** The latest version of a name, or `name@lora_…`, with a URL to download it, valid for an hour. */
+  /** The latest version of a name, or `name@lora_…`, with URLs to download it, valid for an hour. */
   get(reference: string, options?: CallOptions): Promise<LoraView>;
   versions(name: string, options?: PageOptions): Promise<Page<LoraVersion>>;
   /** An uploaded file as a new version of a name. */

@@ -11,7 +11,9 @@ import { type Bytes, type Files, nameOf, sizeOf } from './files.ts';
 import { type FollowOptions, finish, follow, hasEnded, type WaitOptions } from './follow.ts';
 
 /** A picture to train from: one that has been uploaded, or the bytes of a JPEG, PNG or WebP file. */
-export type TrainingPicture = TrainingRequestInput['files'][number] | { picture: Bytes; name?: string; caption: string; repeats?: number };
+export type TrainingPicture =
+  | TrainingRequestInput['files'][number]
+  | { picture: Bytes; name?: string; caption: string; repeats?: number };
 
 /** A training as it is asked for; the pictures in it may still have to be uploaded. */
 export type TrainingAsked = Omit<TrainingRequestInput, 'files' | 'prior_files'> & {

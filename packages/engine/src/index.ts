@@ -2,7 +2,15 @@ export type { PictureRequest } from './denoise.ts';
 export { InputError } from './error.ts';
 export { buildDecoder, buildEncoder, type Model, weightsOf } from './families/model.ts';
 export { openPipeline, type Pipeline } from './families/pipeline.ts';
-export { inspectLora, type LoraReport, readLora, writeDiffusers, writeKohya } from './files/index.ts';
+export {
+  encodeDiffusers,
+  encodeKohya,
+  inspectLora,
+  type LoraReport,
+  readLora,
+  writeDiffusers,
+  writeKohya,
+} from './files/index.ts';
 export type { Lora } from './files/lora.ts';
 export {
   decodeSafetensors,

@@ -16,7 +16,7 @@ export type JobFolder = 'trainings' | 'images';
  * tenants/{tenant}/trainings/{id}/request.json, record.json, checkpoint.safetensors (all that a resumed training needs)
  * tenants/{tenant}/trainings/{id}/checkpoints/{step}.safetensors, samples/{step}-{index}.png, events/{attempt}-{part}.ndjson
  * tenants/{tenant}/images/{id}/request.json, record.json
- * tenants/{tenant}/loras/{name}/record.json, {lora_id}.json, {lora_id}.safetensors, cover/
+ * tenants/{tenant}/loras/{name}/record.json, {lora_id}.json, {lora_id}.safetensors, {lora_id}.diffusers.safetensors, cover/
  * pictures/{tenant}/{image_id}/{index}.png, {index}.json   apart, since they may expire
  * models/{name}/model.json and the diffusers folder beside it
  * paces/{folder}/{worker}.json             how fast a worker is, see pace.ts
@@ -51,6 +51,8 @@ export const keys = {
   loraRecord: (tenant: string, name: string) => `tenants/${tenant}/loras/${name}/record.json`,
   loraVersion: (tenant: string, name: string, loraId: string) => `tenants/${tenant}/loras/${name}/${loraId}.json`,
   loraWeights: (tenant: string, name: string, loraId: string) => `tenants/${tenant}/loras/${name}/${loraId}.safetensors`,
+  loraDiffusers: (tenant: string, name: string, loraId: string) =>
+    `tenants/${tenant}/loras/${name}/${loraId}.diffusers.safetensors`,
   loraCover: (tenant: string, name: string, source: string) => `tenants/${tenant}/loras/${name}/cover/${source}`,
 
   models: () => 'models/',

@@ -40,6 +40,7 @@ const lora: LoraVersion = {
   trigger_words: [],
   license: null,
   training_id: null,
+  diffusers: null,
   size_bytes: 1,
   sha256: '',
   created_at: '2026-01-01T00:00:00.000Z',

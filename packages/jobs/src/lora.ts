@@ -11,6 +11,13 @@ const triggerWords = z
   });
 const license = z.string().min(1).max(200).meta({ example: 'CC-BY-4.0' });
 
+/** The same weights under diffusers' names. */
+export const diffusersFileSchema = z
+  .object({ size_bytes: z.int().nonnegative(), sha256: z.string() })
+  .nullable()
+  .default(null)
+  .meta({ description: 'The same LoRA as diffusers’ pytorch_lora_weights.safetensors; null: it was imported, there is none' });
+
 /** One version of a LoRA: written once, it never changes. */
 export const loraVersionSchema = z
   .object({
@@ -25,6 +32,7 @@ export const loraVersionSchema = z
     training_id: trainingIdSchema.nullable().meta({ description: 'The training that made it; null: it was imported' }),
     size_bytes: z.int().nonnegative(),
     sha256: z.string().meta({ description: 'Of the file, in hexadecimal' }),
+    diffusers: diffusersFileSchema,
     created_at: z.iso.datetime(),
   })
   .meta({ id: 'LoraVersion' });
@@ -60,8 +68,13 @@ export const loraRecordSchema = loraVersionSchema
   .meta({ id: 'Lora' });
 export type LoraRecord = z.infer<typeof loraRecordSchema>;
 
-/** A LoRA with a presigned URL of its weights. */
-export const loraViewSchema = loraRecordSchema.extend({ url: z.url() }).meta({ id: 'LoraDownload' });
+/** A LoRA with presigned URLs of its weights. */
+export const loraViewSchema = loraRecordSchema
+  .extend({
+    url: z.url().meta({ description: 'Of the file that was imported; of one that was trained, with kohya’s names' }),
+    diffusers_url: z.url().nullable().meta({ description: 'Of the file with diffusers’ names, where there is one' }),
+  })
+  .meta({ id: 'LoraDownload' });
 export type LoraView = z.infer<typeof loraViewSchema>;
 
 /** A LoRA as it is imported. */

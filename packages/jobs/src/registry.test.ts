@@ -15,6 +15,7 @@ const versionAt = (time: number, more: Partial<LoraVersion> = {}): LoraVersion =
   trigger_words: [],
   license: null,
   training_id: null,
+  diffusers: null,
   size_bytes: 3,
   sha256: `${time}`,
   created_at: new Date(time).toISOString(),

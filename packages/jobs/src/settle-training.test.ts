@@ -55,7 +55,10 @@ test('checkpoints and samples every few epochs come after as many steps', () => 
   const every = { save_every_n_epochs: 2, sample_every_n_epochs: 3, sample_prompts: ['a cat'] };
   expect(settle({ ...every, gradient_accumulation_steps: 3 }, 23)).toMatchObject({ save_steps: 4, sample_every_n_steps: 6 });
   expect(settle({ ...every, gradient_accumulation_steps: 4 }, 23)).toMatchObject({ save_steps: 3, sample_every_n_steps: 5 });
-  expect(settle({ save_every_n_epochs: 2 }, 23)).toMatchObject({ save_steps: 12, sample_every_n_steps: 12 });
+  const settled = settle({ epochs: 9, save_every_n_epochs: 2 }, 23);
+  expect(settled).toMatchObject({ steps: 54, save_steps: 12, sample_every_n_steps: 12 });
+  // What a record shows may be asked for again.
+  expect(settleTraining(settled, fallback)).toEqual(settled);
 });
 
 test.each([

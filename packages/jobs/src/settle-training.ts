@@ -59,9 +59,6 @@ export function settleTraining<Request extends Options>(
   fallback: { resolution: number; seed: number },
 ): Request & Settled {
   const { files, validation_split, epochs, gradient_accumulation_steps } = request;
-  for (const [clash, param, message] of conflicts(request)) {
-    if (clash) throw new RequestError('options_conflict', message, param);
-  }
   if (heldOut(request) >= files.length) {
     const message = `validation_split ${validation_split} leaves none of ${files.length} to train on; want at least 2 pictures`;
     throw new RequestError('options_conflict', message, 'validation_split');
@@ -69,6 +66,9 @@ export function settleTraining<Request extends Options>(
   const batches = batchesPerEpoch(request);
   const stepsOf = (count: number | undefined) =>
     count === undefined ? undefined : Math.ceil((count * batches) / gradient_accumulation_steps);
+  for (const [clash, param, message] of conflicts(request, stepsOf)) {
+    if (clash) throw new RequestError('options_conflict', message, param);
+  }
   const steps = request.steps ?? stepsOf(epochs) ?? defaultSteps;
   if (steps > maxSteps) {
     const message = `${epochs} epochs of ${batches} batches are ${steps} steps; want at most ${maxSteps}`;
@@ -96,20 +96,27 @@ export function settleTraining<Request extends Options>(
   };
 }
 
-/** Options that contradict each other: whether they do, the one to change, and what is wanted. */
-const conflicts = (request: Options): [boolean, string, string][] => [
+/** Options that contradict each other: whether they do, the one to change, and what is wanted. What is settled does not. */
+const conflicts = (
+  request: Options,
+  stepsOf: (epochs: number | undefined) => number | undefined,
+): [boolean, string, string][] => [
   [
-    request.steps !== undefined && request.epochs !== undefined,
+    request.steps !== undefined && request.epochs !== undefined && request.steps !== stepsOf(request.epochs),
     'epochs',
     'steps and epochs both say how long to train; want one of them',
   ],
   [
-    request.save_steps !== undefined && request.save_every_n_epochs !== undefined,
+    request.save_steps !== undefined &&
+      request.save_every_n_epochs !== undefined &&
+      request.save_steps !== stepsOf(request.save_every_n_epochs),
     'save_every_n_epochs',
     'save_steps and save_every_n_epochs both say how often to save; want one of them',
   ],
   [
-    request.sample_every_n_steps !== undefined && request.sample_every_n_epochs !== undefined,
+    request.sample_every_n_steps !== undefined &&
+      request.sample_every_n_epochs !== undefined &&
+      request.sample_every_n_steps !== stepsOf(request.sample_every_n_epochs),
     'sample_every_n_epochs',
     'sample_every_n_steps and sample_every_n_epochs both say how often to sample; want one of them',
   ],

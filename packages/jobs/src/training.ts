@@ -3,6 +3,7 @@ import { findingSchema } from './finding.ts';
 import { loraIdSchema, trainingIdSchema } from './ids.ts';
 import { type JobKind, jobFields } from './job.ts';
 import { nameSchema } from './keys.ts';
+import { diffusersFileSchema } from './lora.ts';
 import { settledTrainingRequestSchema, type TrainingRequest } from './training-request.ts';
 
 const checkpointFields = {
@@ -34,7 +35,10 @@ export const trainingRecordSchema = z
     samples: z.array(z.object(sampleFields)).default([]),
     output: z
       .object({
-        lora: z.object({ name: nameSchema, lora_id: loraIdSchema, size_bytes: z.int(), sha256: z.string() }),
+        lora: z.object({
+          ...{ name: nameSchema, lora_id: loraIdSchema, size_bytes: z.int(), sha256: z.string() },
+          diffusers: diffusersFileSchema,
+        }),
         final_loss: z.number(),
       })
       .nullable(),

@@ -62,6 +62,8 @@ it('trains a settings file on a server, and brings the LoRA back', { timeout: 12
     expect(training?.request.files.map(({ caption }) => caption)).toEqual(['stripes', 'dots']);
     const file = await readFile(join(folder, 'out/My Style/my-style.safetensors'));
     expect(createHash('sha256').update(file).digest('hex')).toBe(training?.output?.lora.sha256);
+    const other = await readFile(join(folder, 'out/My Style/pytorch_lora_weights.safetensors'));
+    expect(createHash('sha256').update(other).digest('hex')).toBe(training?.output?.lora.diffusers?.sha256);
 
     await writeFile(join(folder, '9.png'), 'no picture');
     const refused = await run('my.yaml');
