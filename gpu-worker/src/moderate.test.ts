@@ -24,9 +24,10 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { imageHandler } from './images.ts';
 import { bucketLoras } from './loras.ts';
 import { bucketModels } from './models.ts';
-import { type PictureModerator, pictureModerator, refuseTrainingPictures } from './moderate.ts';
+import { type PictureModerator, pictureModerator } from './moderate.ts';
 import type { Services } from './services.ts';
 import { trainingHandler } from './training.ts';
+import { openPictures } from './training-pictures.ts';
 
 const bytesOf = (path: string) => new Uint8Array(readFileSync(new URL(`../../packages/${path}`, import.meta.url)));
 const tiny = fileURLToPath(new URL('../../packages/engine/fixtures/sd-tiny/model/', import.meta.url));
@@ -115,9 +116,19 @@ test('a training on a picture that is unfit fails before it begins, and says whi
 });
 
 test('where training pictures are not looked at, any will do; those against forgetting are looked at, too', async () => {
-  const files = [{ file_id: await upload(bytesOf('nsfw/fixtures/blobs.png')), caption: '' }];
-  const look = (moderator: PictureModerator) =>
-    refuseTrainingPictures({ ...services, moderator }, tenant, { files: [], prior_files: files }, never);
+  const [own, prior] = [bytesOf('emoji-base/style-ink/'.concat(styles[0] ?? '')), bytesOf('nsfw/fixtures/blobs.png')];
+  const asked = { model: 'tiny', name: 'style', files: [{ file_id: await upload(own), caption: 'a' }] };
+  const prior_files = [{ file_id: await upload(prior), caption: '' }];
+  const { id } = await createTraining(toServices(), tenant, trainingRequestSchema.parse({ ...asked, prior_files }));
+  const record = await readJob(services.bucket, trainings, tenant, id);
+  if (!record) throw new Error('a record wanted');
+  const look = async (moderator: PictureModerator, looked = false) => {
+    const begun = { tenant, record, signal: never, amend: async () => undefined };
+    const pictures = openPictures({ ...services, moderator }, begun, looked);
+    for (const { read } of [...pictures.files, ...pictures.prior]) expect((await read()).width).toBeGreaterThan(16);
+  };
+  // Nor are they again when a training goes on.
+  await expect(look(usual, true)).resolves.toBeUndefined();
   await expect(look(pictureModerator({ output_picture: 0.7 }))).resolves.toBeUndefined();
   await expect(look(usual)).rejects.toMatchObject({ code: 'content_refused', param: 'prior_files.0.file_id' });
 });

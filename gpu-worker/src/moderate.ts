@@ -1,8 +1,7 @@
 import type { Picture } from '@loraloom/engine';
-import type { Refusal, TrainingRequest } from '@loraloom/jobs';
+import type { Refusal } from '@loraloom/jobs';
 import { type Classifier, openClassifier } from '@loraloom/nsfw';
 import { Failure } from './failure.ts';
-import { readWhole } from './pictures.ts';
 import type { Services } from './services.ts';
 
 type Stage = Extract<Refusal['stage'], 'training_picture' | 'output_picture'>;
@@ -36,33 +35,20 @@ export function pictureModerator(thresholds: PictureThresholds): PictureModerato
   };
 }
 
-/** What of the services is needed to look at pictures. */
-type Looking = Pick<Services, 'bucket' | 'moderator'>;
-
-/**
- * Looks at the pictures of a training as they were uploaded, before any time is spent on them.
- * @throws Failure `content_refused`, naming the file
- */
-export async function refuseTrainingPictures(
-  { bucket, moderator }: Looking,
-  tenant: string,
-  request: Pick<TrainingRequest, 'files' | 'prior_files'>,
-  signal: AbortSignal,
+/** Looks at a picture to train on, as it was uploaded. @throws Failure `content_refused`, naming the file */
+export async function refuseTrainingPicture(
+  { moderator }: Pick<Services, 'moderator'>,
+  file: string,
+  picture: Picture,
+  param: string,
 ): Promise<void> {
-  if (!moderator) return;
-  for (const list of ['files', 'prior_files'] as const) {
-    for (const [i, { file_id }] of request[list].entries()) {
-      signal.throwIfAborted();
-      const param = `${list}.${i}.file_id`;
-      const refusal = await moderator.look(await readWhole(bucket, tenant, file_id, param), 'training_picture');
-      if (refusal) throw contentRefused(file_id, param, refusal);
-    }
-  }
+  const refusal = await moderator?.look(picture, 'training_picture');
+  if (refusal) throw contentRefused(file, param, refusal);
 }
 
 /** The pictures that may be kept, each with its place among all. */
 export async function fitOnly<Made extends { picture: Picture }>(
-  { moderator }: Looking,
+  { moderator }: Pick<Services, 'moderator'>,
   made: readonly Made[],
 ): Promise<[index: number, Made][]> {
   const looked = await Promise.all(made.map(({ picture }) => moderator?.look(picture, 'output_picture')));

@@ -3,7 +3,6 @@ import { encodePng, type Lora } from '@loraloom/engine';
 import { type Bucket, keys, readJob, type TrainingRecord, trainings } from '@loraloom/jobs';
 import {
   best,
-  type Captioned,
   encodeDiffusersLora,
   encodeLora,
   metadataOf,
@@ -16,13 +15,12 @@ import {
 import { type Attempt, attempt } from './attempt.ts';
 import { openEvents } from './events.ts';
 import { Failure } from './failure.ts';
-import { lookOver } from './look-over.ts';
 import { type Loras, readStored } from './loras.ts';
 import type { Models } from './models.ts';
-import { fitOnly, refuseTrainingPictures } from './moderate.ts';
-import { readWhole } from './pictures.ts';
+import { fitOnly } from './moderate.ts';
 import { publish } from './publish.ts';
 import type { Services } from './services.ts';
+import { openPictures } from './training-pictures.ts';
 
 /** Seconds after which a checkpoint to resume from is written though `save_steps` are not over: what a crash costs at most. */
 const checkpointSeconds = 60;
@@ -38,16 +36,10 @@ async function train(services: Services, models: Models, loras: Loras, begun: At
   const { tenant, record, signal, report, amend } = begun;
   const { request, id } = record;
   const kept = await bucket.getBytes(keys.checkpoint(tenant, id));
-  if (!kept) await lookOver(services, begun);
-  if (!kept) await refuseTrainingPictures(services, tenant, request, signal);
   const { model, pipeline, batch, digest } = await models.open(request.model);
   const start = kept ? undefined : await readStart(bucket, loras, tenant, request);
-  const training = trainingOf(request, {
-    files: picturesOf(bucket, tenant, request, 'files'),
-    prior: picturesOf(bucket, tenant, request, 'prior_files'),
-    start,
-    resume: kept?.bytes,
-  });
+  const { files, prior, tell } = openPictures(services, begun, kept !== undefined);
+  const training = trainingOf(request, { files, prior, start, resume: kept?.bytes });
   const events = openEvents(bucket, (part) => keys.eventsPart(tenant, id, record.attempts, part), {
     failed: (error) => log({ level: 'warn', message: 'events not written', training: id, error: String(error) }),
   });
@@ -104,6 +96,8 @@ async function train(services: Services, models: Models, loras: Loras, begun: At
     const run = runTraining(pipeline, request, training, sampling, signal);
     let next = await run.next();
     for (; !next.done; next = await run.next()) {
+      // With the first step all pictures have been read.
+      if (!latest) await tell();
       latest = next.value;
       const { step, steps, loss, smoothLoss, learningRate, stepsPerSecond } = latest;
       events.add({ type: 'step', step, loss, learning_rate: learningRate });
@@ -147,19 +141,6 @@ async function train(services: Services, models: Models, loras: Loras, begun: At
     throw error;
   }
 }
-
-/** Pictures of the bucket, each read when it is wanted. */
-const picturesOf = (
-  bucket: Bucket,
-  tenant: string,
-  request: TrainingRecord['request'],
-  list: 'files' | 'prior_files',
-): Captioned[] =>
-  request[list].map(({ file_id, caption, repeats }, i) => ({
-    read: () => readWhole(bucket, tenant, file_id, `${list}.${i}.file_id`),
-    caption,
-    repeats,
-  }));
 
 /** The LoRA that a training goes on from. @throws Failure if it is not there any more */
 async function readStart(

@@ -386,7 +386,16 @@ it('fails a training on a picture that cannot be decoded, once, and says which',
   });
 });
 
-it('tells of pictures that look alike, though they are stored otherwise', async () => {
+it('tells of pictures that look alike, though they are stored otherwise, and reads each once', async () => {
+  const reads: string[] = [];
+  const { bucket } = services;
+  services.bucket = {
+    ...bucket,
+    getBytes(key, options) {
+      if (key.endsWith('/content')) reads.push(key);
+      return bucket.getBytes(key, options);
+    },
+  };
   startWorker();
   const one = { width: 80, height: 64, data: new Uint8Array(80 * 64 * 3).map((_, i) => (i * 3) % 256) };
   const other = { ...one, data: one.data.map((value) => Math.min(255, value + 1)) };
@@ -394,12 +403,16 @@ it('tells of pictures that look alike, though they are stored otherwise', async 
   const { id } = await askTraining({
     files: [...ids, await upload(new Uint8Array(await picture(7)))].map((file_id) => ({ file_id, caption: 'a' })),
   });
+  // Those of the preflight
+  reads.length = 0;
   const { status, warnings } = await finished.training(id);
   expect(status).toBe('succeeded');
   expect(warnings.map(({ code, file }) => [code, file?.index])).toEqual([
     ['few_steps', undefined],
     ['near_duplicate_picture', 1],
   ]);
+  expect(new Set(reads).size).toBe(3);
+  expect(reads.length).toBe(3);
 });
 
 it('makes a picture that is not square', async () => {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openPipeline, type Pipeline } from '../families/pipeline.ts';
 import type { Picture } from '../pixels.ts';
 import { mirrorImage, prepare, sizeFor } from './pictures.ts';
@@ -67,6 +67,25 @@ describe('preparing', () => {
     const [wide] = await prepare(pipeline, [example], { buckets: true }, 1);
     // 64 × √2 = 90.5, to the multiple of 8
     expect([wide?.width, wide?.height, wide?.latents.mean.length]).toEqual([88 / 4, 48 / 4, 4 * 22 * 12]);
+  });
+
+  it('reads a few pictures ahead and no more, and fails at the one that cannot be read', async () => {
+    let begun = 0;
+    const read = vi.spyOn(await pipeline.programs.encoder(), 'run');
+    const examples = Array.from({ length: 8 }, (_, i) => ({
+      picture: async () => {
+        expect(begun++ - read.mock.calls.length).toBeLessThanOrEqual(2);
+        if (i === 6) throw new Error('the seventh is damaged');
+        return picture;
+      },
+      caption: `${i}`,
+    }));
+    await expect(prepare(pipeline, examples, {}, 1)).rejects.toThrow('the seventh is damaged');
+    expect(read).toHaveBeenCalledTimes(6);
+    begun = 6;
+    const prepared = await prepare(pipeline, examples.slice(0, 6), {}, 1);
+    expect(prepared.map(({ caption }) => caption)).toEqual(['0', '1', '2', '3', '4', '5']);
+    read.mockRestore();
   });
 
   it('encodes the mirror image, which is not the latents mirrored', async () => {

@@ -42,6 +42,22 @@ export interface Prepared {
   weight: number;
 }
 
+/** How many pictures are read while one is encoded: of the largest, 50 MB each. */
+const readAhead = 2;
+
+/** What each of them reads, in their order, the next ones while one is worked with. */
+async function* ahead<T>(reads: readonly (() => Promise<T>)[]): AsyncGenerator<T> {
+  const reading: Promise<T>[] = [];
+  for (const read of reads) {
+    const one = read();
+    // It is thrown when it is that one's turn.
+    one.catch(() => undefined);
+    reading.push(one);
+    if (reading.length > readAhead) yield* reading.splice(0, 1);
+  }
+  yield* reading;
+}
+
 /** Scales, cuts and encodes examples, each once; only latents are kept. */
 export async function prepare(
   pipeline: Pipeline,
@@ -52,9 +68,9 @@ export async function prepare(
 ): Promise<Prepared[]> {
   const prepared: Prepared[] = [];
   const { latentFactor } = pipeline;
-  for (const { picture: read, caption, repeats = 1 } of examples) {
+  const reads = examples.map((example) => async () => ({ ...example, original: await example.picture() }));
+  for await (const { original, caption, repeats = 1 } of ahead(reads)) {
     signal?.throwIfAborted();
-    const original = await read();
     const size = sizeFor(original, resolution, pipeline.multiple, buckets);
     const { width, height } = size;
     const picture = await resizeCover(original, width, height);
