@@ -35,6 +35,7 @@ export async function registerInk(bucket: Bucket, tenant: string): Promise<void>
     training_id: null,
     size_bytes: bytes.length,
     sha256: createHash('sha256').update(bytes).digest('hex'),
+    diffusers: null,
     created_at: new Date().toISOString(),
   };
   await bucket.put(keys.loraWeights(tenant, version.name, version.lora_id), bytes);

@@ -35,6 +35,7 @@ const version: LoraVersion = {
   training_id: null,
   size_bytes: weights.length,
   sha256: createHash('sha256').update(weights).digest('hex'),
+  diffusers: null,
   created_at: new Date().toISOString(),
 };
 /** All that is read of a PNG before it is decoded. */
