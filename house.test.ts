@@ -12,15 +12,16 @@ const house: Record<string, { folder: string; may: string[]; types?: string[] }>
   engine: { folder: 'packages/engine', may: ['lora-files'] },
   moderation: { folder: 'packages/moderation', may: [] },
   nsfw: { folder: 'packages/nsfw', may: ['engine'] },
+  metrics: { folder: 'packages/metrics', may: [] },
   functions: { folder: 'functions', may: ['jobs', 'lora-files', 'moderation'] },
-  'gpu-worker': { folder: 'gpu-worker', may: ['jobs', 'engine', 'nsfw', 'trainer'] },
+  'gpu-worker': { folder: 'gpu-worker', may: ['jobs', 'engine', 'metrics', 'nsfw', 'trainer'] },
   client: { folder: 'packages/client', may: [], types: ['jobs', 'functions'] },
   studio: { folder: 'packages/studio', may: ['client'] },
   trainer: { folder: 'packages/trainer', may: ['jobs', 'engine'] },
   cli: { folder: 'packages/cli', may: ['jobs', 'engine', 'trainer', 'client', 'emoji-base'] },
   'emoji-base': { folder: 'packages/emoji-base', may: ['engine'] },
   drill: { folder: 'packages/drill', may: ['client', 'engine', 'functions', 'gpu-worker', 'jobs', 'local'] },
-  local: { folder: 'packages/local', may: ['functions', 'gpu-worker', 'jobs', 'client', 'emoji-base'] },
+  local: { folder: 'packages/local', may: ['functions', 'gpu-worker', 'jobs', 'metrics', 'client', 'emoji-base'] },
 };
 
 /** The engine's floors, lowest first: nothing may reach a higher one, directly or through others. */

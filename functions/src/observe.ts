@@ -25,6 +25,10 @@ export function observe(services: Services): MiddlewareHandler<Env> {
       code: c.error ? (asApiError(c.error)?.code ?? 'internal_error') : null,
       milliseconds: Math.round(performance.now() - begun),
     };
+    services.measure?.(
+      { method: seen.method, route: route?.path ?? 'none', status: seen.status },
+      (performance.now() - begun) / 1000,
+    );
     const { audited } = c.var;
     services.log({
       level: 'info',

@@ -22,6 +22,8 @@ export interface Services {
   ipOf?: (c: Context) => string | undefined;
   /** Keeps prompts out of the audit. (A job's record has its prompt in any case: it is the job's.) */
   redactPrompts?: boolean;
+  /** Told of every request once it is answered. */
+  measure?: (request: { method: string; route: string; status: number }, seconds: number) => void;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

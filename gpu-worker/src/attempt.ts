@@ -42,7 +42,7 @@ class Late extends Error {}
  * @param work returns the job's output; throws Failure or InputError where trying again would not help
  */
 export async function attempt<Record extends JobRecord>(
-  { bucket, log }: Services,
+  { bucket, log, metrics }: Services,
   kind: JobKind<object, Record>,
   { tenant, id, alone = false }: { tenant: string; id: string; alone?: boolean },
   stop: AbortSignal,
@@ -54,6 +54,16 @@ export async function attempt<Record extends JobRecord>(
     throw error;
   });
   if (!begun || isFinal(begun.status)) return;
+  const about = { kind: kind.name, tenant, id, attempt: begun.attempts, ...begun.trace };
+  log({ level: 'info', message: 'job begun', ...about });
+  const startedAt = Date.parse(begun.started_at ?? begun.created_at);
+  if (begun.attempts === 1) metrics?.begun(kind.name, (startedAt - Date.parse(begun.created_at)) / 1000);
+  const told = ({ status, error }: Record) => {
+    const seconds = (Date.now() - startedAt) / 1000;
+    log({ level: 'info', message: 'job ended', ...about, status, code: error?.code ?? null, seconds });
+    metrics?.ended(kind.name, status, seconds);
+  };
+  let steps = 0;
   const halted = new AbortController();
   const left = runMillisecondsLeft(begun);
   const clock = left === undefined ? undefined : setTimeout(() => halted.abort(new Late()), left);
@@ -61,7 +71,7 @@ export async function attempt<Record extends JobRecord>(
   let latest: Progress | undefined;
   const update = (change: (job: Record) => Record) => updateAttempt(bucket, kind, tenant, begun, change);
   const end = (change: { status: JobStatus; error?: JobError }) =>
-    update((job) => ({ ...job, ...change, finished_at: new Date().toISOString() }));
+    update((job) => ({ ...job, ...change, finished_at: new Date().toISOString() })).then(told);
   try {
     const done = await work({
       tenant,
@@ -70,6 +80,8 @@ export async function attempt<Record extends JobRecord>(
       async report(progress) {
         // The engine computes on this thread: give heartbeats and the other queue their turn between two steps.
         await sleep(0);
+        metrics?.steps(kind.name, Math.max(0, progress.step - steps));
+        steps = Math.max(steps, progress.step);
         if (Date.now() - reported < 1000) return;
         reported = Date.now();
         // Pictures of one job report side by side: a write that comes late tells what is known by then.
@@ -85,11 +97,12 @@ export async function attempt<Record extends JobRecord>(
         await update(change);
       },
     });
-    await update((job) =>
+    const ended = await update((job) =>
       job.cancel_requested
         ? { ...job, status: 'canceled', finished_at: new Date().toISOString() }
         : { ...job, ...done, status: 'succeeded', finished_at: new Date().toISOString() },
     );
+    told(ended);
   } catch (error) {
     if (error instanceof AttemptLost) return;
     if (halted.signal.aborted && !stop.aborted) {

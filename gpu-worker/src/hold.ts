@@ -32,7 +32,7 @@ export function hold(services: HoldServices, queueName: QueueName, { receipt, re
   const heartbeat = setInterval(() => {
     queue
       .extend(receipt, visibilitySeconds)
-      .catch((error) => log({ level: 'warn', message: 'heartbeat failed', id: job.id, error: String(error) }));
+      .catch((error) => log({ level: 'warn', message: 'heartbeat failed', id: job.id, ...job.trace, error: String(error) }));
   }, visibilitySeconds * 300);
   // SQS hides no message for longer than twelve hours in all.
   const limit = setTimeout(() => released.abort(), maxVisibilitySeconds * 1000);
@@ -45,7 +45,9 @@ export function hold(services: HoldServices, queueName: QueueName, { receipt, re
 
   /** What fails here is made good by the queue: the message comes back when its visibility is over. */
   const quietly = (work: Promise<void>) =>
-    work.catch((error) => log({ level: 'error', message: 'message not put back', id: job.id, error: String(error) }));
+    work.catch((error) =>
+      log({ level: 'error', message: 'message not put back', id: job.id, ...job.trace, error: String(error) }),
+    );
   const letGo = () => {
     clearInterval(heartbeat);
     clearTimeout(limit);
@@ -66,7 +68,14 @@ export function hold(services: HoldServices, queueName: QueueName, { receipt, re
           return quietly(sendAnew(innocent));
         }
         const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        log({ level: 'error', message: 'job left to be tried again', id: job.id, attempt: receiveCount, error: failure });
+        log({
+          level: 'error',
+          message: 'job left to be tried again',
+          id: job.id,
+          ...job.trace,
+          attempt: receiveCount,
+          error: failure,
+        });
         // Later and later, and to the dead letters after a few times.
         const pauseSeconds = Math.min(
           visibilitySeconds * 2 ** (receiveCount - 1),

@@ -6,6 +6,7 @@ import { InputError, type Lora, readLora } from '@loraloom/engine';
 import { type Bucket, findLora, keys, parseLoraReference, type SettledLora } from '@loraloom/jobs';
 import { LRUCache } from 'lru-cache';
 import { Failure } from './failure.ts';
+import type { Services } from './services.ts';
 
 /** Opens LoRAs of the bucket. */
 export interface Loras {
@@ -23,12 +24,13 @@ export interface Loras {
 const keptBytes = 2 ** 30;
 
 /** LoRAs of the bucket, parsed once for each content (SHA-256), the least recently used forgotten beyond 1 GiB. */
-export function bucketLoras(bucket: Bucket): Loras {
+export function bucketLoras(bucket: Bucket, metrics?: Services['metrics']): Loras {
   // Promises, so that whoever asks while a LoRA is being read waits for the same reading.
   const kept = new LRUCache<string, Promise<Lora>>({ maxSize: keptBytes });
   const open: Loras['open'] = async (tenant, { name: reference, lora_id, sha256 }, param) => {
     const { owner = tenant, name } = parseLoraReference(reference);
     const before = kept.get(sha256);
+    metrics?.lookup('loras', before !== undefined);
     if (before) return before;
     const key = keys.loraWeights(owner, name, lora_id);
     const opening = readRegistered(bucket, key, sha256).catch((error) => {

@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
+import { openMetrics, serveMetrics } from '@loraloom/metrics';
 import { z } from 'zod';
 import { openS3, openSqs } from './clients.ts';
 import { buryDead } from './dead.ts';
@@ -39,6 +40,10 @@ const Environment = z.object({
   VISIBILITY_SECONDS: z.coerce.number().int().min(2).max(43_200).default(60),
   /** Half an hour below what SQS allows, to write a checkpoint in. */
   MAX_VISIBILITY_SECONDS: z.coerce.number().min(1).max(43_200).default(41_400),
+  /** Where Prometheus may read, at /metrics, on loopback; without it, nowhere. */
+  METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
+  /** OpenTelemetry's collector, as `http://localhost:4318`. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
   /** Below what whoever stops it waits before it kills, by the time that a checkpoint takes. */
   GRACE_SECONDS: z.coerce.number().min(0).max(3600).default(100),
 });
@@ -55,6 +60,9 @@ for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.a
 // As a child of the local stack: a parent that dies takes its worker along.
 process.once('disconnect', () => stop.abort());
 
+const metrics = openMetrics('loraloom-worker', environment.OTEL_EXPORTER_OTLP_ENDPOINT);
+const scraped = environment.METRICS_PORT === undefined ? undefined : serveMetrics(metrics, environment.METRICS_PORT);
+
 const services = {
   bucket,
   queues: { trainings: sdkQueue(sqs, environment.TRAININGS_QUEUE_URL), images: sdkQueue(sqs, environment.IMAGES_QUEUE_URL) },
@@ -69,11 +77,15 @@ const services = {
   pictureDays: environment.PICTURE_DAYS,
   maxVisibilitySeconds: environment.MAX_VISIBILITY_SECONDS,
   graceSeconds: environment.GRACE_SECONDS,
+  metrics,
   log,
 };
 log({ level: 'info', message: 'worker started', queues: environment.QUEUES });
 const dead = (environment.DEAD_QUEUE_URLS ?? []).map((url) => buryDead(services, sdkQueue(sqs, url), stop.signal));
 await Promise.all([work(services, environment.QUEUES, stop.signal), ...dead]);
 await services.moderator.close();
+scraped?.close();
+// A collector that is away keeps no worker from leaving.
+await metrics.end().catch((error) => log({ level: 'warn', message: 'metrics not sent', error: String(error) }));
 log({ level: 'info', message: 'worker stopped' });
 if (process.connected) process.disconnect();

@@ -7,7 +7,7 @@ import { download } from './download.ts';
 import { Failure } from './failure.ts';
 import type { Services } from './services.ts';
 
-type Needs = Pick<Services, 'bucket' | 'modelsFolder' | 'provider' | 'slots' | 'log'>;
+type Needs = Pick<Services, 'bucket' | 'modelsFolder' | 'provider' | 'slots' | 'metrics' | 'log'>;
 
 /** Opens base models by name and keeps them open. */
 export interface Models {
@@ -33,6 +33,7 @@ export function bucketModels(services: Needs): Models {
       if (!model)
         throw new Failure('unknown_model', `there is no base model ${name}; GET /v1/models lists those there are`, 'model');
       const content = createHash('sha256').update(JSON.stringify(model.files)).digest('hex').slice(0, 32);
+      services.metrics?.lookup('models', opened.has(content));
       const opening = opened.get(content) ?? openModel(services, model, content);
       opened.set(content, opening);
       // A failed download is tried anew by the next job.

@@ -1,4 +1,5 @@
 import type { Bucket, JobQueues } from '@loraloom/jobs';
+import type { Metrics } from '@loraloom/metrics';
 import type { PictureModerator } from './moderate.ts';
 
 export type QueueName = keyof JobQueues;
@@ -22,6 +23,8 @@ export interface Services {
   maxVisibilitySeconds: number;
   /** Seconds that jobs get to end by themselves when the worker is told to stop; what has not ended is put back. */
   graceSeconds: number;
+  /** Told of the work; default: nobody is. */
+  metrics?: Pick<Metrics, 'begun' | 'ended' | 'steps' | 'lookup'>;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

@@ -12,7 +12,7 @@ import { trainingHandler } from './training.ts';
  */
 export async function work(services: Services, queues: readonly QueueName[], stop: AbortSignal): Promise<void> {
   const models = bucketModels(services);
-  const loras = bucketLoras(services.bucket);
+  const loras = bucketLoras(services.bucket, services.metrics);
   const posts: Post[] = [
     { queue: 'trainings', handler: trainingHandler(services, models, loras), atOnce: 1 },
     { queue: 'images', handler: imageHandler(services, models, loras), atOnce: services.slots },

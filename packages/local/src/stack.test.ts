@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -68,6 +68,22 @@ it('goes from uploads through a training to a picture', async () => {
   expect(image.status).toBe('succeeded');
   const png = new Uint8Array(await (await fetch(image.output?.images[0]?.url ?? '')).arrayBuffer());
   expect(await decodePicture(png)).toMatchObject({ width: 64, height: 64 });
+
+  // All of it is found by the request's id in the worker's log, and is measured.
+  const lines = (await readFile(join(folder, 'worker.log'), 'utf8')).split('\n').filter((line) => line.includes(image.id));
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject(
+    ['job begun', 'job ended'].map((message) => ({ message, request_id: image.trace?.request_id, tenant: 'local' })),
+  );
+  const measured = await (await fetch(`${stack.url}/metrics`)).text();
+  for (const line of [
+    /^loraloom_steps_total\{kind="training",.*\} 3$/m,
+    /^loraloom_job_run_seconds_count\{kind="image",status="succeeded",.*\} 1$/m,
+    /^loraloom_cache_lookups_total\{cache="models",result="hit",.*\} 1$/m,
+    /^loraloom_request_seconds_count\{method="POST",route="\/v1\/images",status="202",.*\} 1$/m,
+    /^loraloom_queue_depth\{queue="images",.*\} 0$/m,
+  ]) {
+    expect(measured).toMatch(line);
+  }
 });
 
 it('finishes a training once whose worker is killed', async () => {

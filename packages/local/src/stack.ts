@@ -10,6 +10,7 @@ import { createApp, storeApiKey, tenantLimitsSchema } from '@loraloom/functions'
 import { createRecord, keys } from '@loraloom/jobs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
+import { openMetrics } from '@loraloom/metrics';
 import { openLimits } from './limits.ts';
 import { createQueue } from './queue.ts';
 import { type ModelDescription, registerModel } from './register-model.ts';
@@ -28,6 +29,8 @@ export interface StackOptions {
   pages?: string;
   /** Seconds until a job of a worker that died is given to the next. */
   visibilitySeconds?: number;
+  /** OpenTelemetry's collector, as `http://localhost:4318`; metrics are at `/metrics` in any case. */
+  otlpEndpoint?: string | undefined;
 }
 
 const bucketName = 'loraloom';
@@ -44,7 +47,7 @@ const developmentLimits = tenantLimitsSchema.parse({
 });
 
 /** Starts S3, SQS, the API and a worker on this machine, all on loopback, over one data folder. */
-export async function startStack({ folder, port, models, pages, visibilitySeconds = 30 }: StackOptions) {
+export async function startStack({ folder, port, models, pages, visibilitySeconds = 30, otlpEndpoint }: StackOptions) {
   await mkdir(folder, { recursive: true });
   const secrets = await openSecrets(folder);
   const { accessKeyId, secretAccessKey, pepper, apiKey } = secrets;
@@ -82,15 +85,28 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
     const limits = openLimits(join(folder, 'limits.sqlite'));
     closing.push(async () => limits.end());
 
+    const metrics = openMetrics('loraloom-local', otlpEndpoint);
+    closing.push(() => metrics.end());
+    for (const queue of ['trainings', 'images']) metrics.watchQueue(queue, async () => sqs.backlog(queue));
+    const metricsPort = await freePort();
+
     const app = createApp({
       bucket,
       queues: { trainings: sdkQueue(sqsClient, trainings.url), images: sdkQueue(sqsClient, images.url) },
       limits,
       pepper,
       origins: [],
+      measure: metrics.request,
       ipOf: (c) => getConnInfo(c).remote.address,
       // The line of every request would drown the rest in a terminal.
       log: (line) => line.message !== 'request' && console.error(JSON.stringify(line)),
+    });
+    app.get('/metrics', async (c) => {
+      const worker = await fetch(`http://127.0.0.1:${metricsPort}/metrics`).then(
+        (answer) => answer.text(),
+        () => '# the worker does not answer\n',
+      );
+      return c.text(`${await metrics.text()}${worker}`);
     });
     if (pages) app.get('/*', serveStatic({ root: pages }));
     const server = createServer(getRequestListener(app.fetch));
@@ -111,6 +127,8 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
         MODELS_DIR: join(folder, 'models'),
         S3_ENDPOINT: s3.url,
         SQS_ENDPOINT: sqs.url,
+        ...(otlpEndpoint ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint } : {}),
+        METRICS_PORT: String(metricsPort),
         VISIBILITY_SECONDS: String(visibilitySeconds),
         // Whoever presses Ctrl-C does not wait for a picture; it is made at the next start.
         GRACE_SECONDS: '3',
@@ -125,6 +143,14 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
   }
 }
 export type Stack = Awaited<ReturnType<typeof startStack>>;
+
+/** A port that was free a moment ago: the worker, which may die and come again, must have the same one each time. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listen(server, 0);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
 
 function listen(server: ReturnType<typeof createServer>, port: number): Promise<number> {
   return new Promise((resolve, reject) => {

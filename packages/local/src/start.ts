@@ -8,12 +8,17 @@ import { startStack } from './stack.ts';
  * `npm start`: the whole of Loraloom on this machine until Ctrl-C.
  */
 
-const { PORT } = z.object({ PORT: z.coerce.number().int().min(0).max(65_535).default(8080) }).parse(process.env);
+const { PORT, OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint } = z
+  .object({
+    PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+    OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
+  })
+  .parse(process.env);
 const folder = fileURLToPath(new URL('../../../.loraloom', import.meta.url));
 
 const pages = fileURLToPath(new URL('../../studio/dist', import.meta.url));
 
-const stack = await startStack({ folder, port: PORT, models: [emoji], pages }).catch((error: unknown) => {
+const stack = await startStack({ folder, port: PORT, models: [emoji], pages, otlpEndpoint }).catch((error: unknown) => {
   const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
   console.error(taken ? `Port ${PORT} is in use; choose another: PORT=8081 npm start` : error);
   process.exit(1);

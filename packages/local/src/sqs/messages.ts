@@ -35,7 +35,7 @@ const rowSchema = z.object({
   source: z.string().nullable(),
 });
 
-const countsSchema = z.object({ visible: z.number(), in_flight: z.number(), delayed: z.number() });
+const countsSchema = z.object({ visible: z.number(), in_flight: z.number(), delayed: z.number(), oldest: z.number().nullable() });
 
 /** One delivery of a message; times in ms. `source`: ARN of the queue it died in. */
 export type Delivery = {
@@ -79,7 +79,7 @@ export function openMessages(database: DatabaseSync, queues: Queues) {
   const count = database.prepare(
     `SELECT count(*) FILTER (WHERE visible_at <= ?1) AS visible,
        count(*) FILTER (WHERE visible_at > ?1 AND receipt IS NOT NULL) AS in_flight,
-       count(*) FILTER (WHERE visible_at > ?1 AND receipt IS NULL) AS delayed
+       count(*) FILTER (WHERE visible_at > ?1 AND receipt IS NULL) AS delayed, min(sent_at) AS oldest
      FROM messages WHERE queue = ?2 AND sent_at >= ?3`,
   );
 
@@ -222,7 +222,7 @@ export function openMessages(database: DatabaseSync, queues: Queues) {
 
     removeAll: (queue: QueueRow): void => void removeAll.run(queue.name),
 
-    /** How many messages can be received, have been, and are not to be yet. */
+    /** How many messages can be received, have been, and are not to be yet; when the oldest was sent (ms). */
     counts(queue: QueueRow) {
       const now = Date.now();
       return countsSchema.parse(count.get(now, queue.name, expiry(queue, now)));

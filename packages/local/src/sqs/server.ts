@@ -32,6 +32,11 @@ export async function startSqs(options: { folder: string; port?: number; credent
   );
   return {
     url: server.url,
+    /** How much there is to do in a queue; age in seconds. @throws SqsError if there is no such queue */
+    backlog(name: string): { depth: number; oldestSeconds: number } {
+      const { visible, in_flight, delayed, oldest } = messages.counts(queues.require(name));
+      return { depth: visible + in_flight + delayed, oldestSeconds: oldest === null ? 0 : (Date.now() - oldest) / 1000 };
+    },
     /** Ends every request, those that wait for messages too; what was acknowledged is on the disk. */
     async close(): Promise<void> {
       await server.close();
