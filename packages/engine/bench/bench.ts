@@ -4,20 +4,22 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { pack, packer } from '../src/adapters.ts';
-import { type Conditions, inputsOf, stack } from '../src/families/conditions.ts';
 import { loraFrom } from '../src/files/lora.ts';
 import { type Lora, openBatch, openPipeline, type Pipeline, readLora, resultOf, version, writeKohya } from '../src/index.ts';
 import type { WeightedLora } from '../src/lora.ts';
-import { loraObjective } from '../src/train/objective.ts';
+import { conditionsOf } from './conditions.ts';
 import { measure, show } from './measure.ts';
 import { writeRandomModel } from './random-model.ts';
+import { measureTraining, type TrainingRounds } from './training.ts';
 
 /*
  * `npm run bench`: medians of several rounds, with nothing else running beside. `--model emoji` leaves out Stable Diffusion 1.5's
- * sizes, whose random weights take 1.7 GB of disk and some minutes.
+ * sizes, whose random weights take 1.9 GB of disk and some minutes; `--part training` or `generation` leaves out the other.
  */
 
-const { values } = parseArgs({ options: { model: { type: 'string', default: 'all' } } });
+const { values } = parseArgs({
+  options: { model: { type: 'string', default: 'all' }, part: { type: 'string', default: 'all' } },
+});
 
 type Layer = { module: string; inFeatures: number; outFeatures: number };
 
@@ -35,17 +37,6 @@ function randomLora(layers: readonly Layer[], seed: number, rank = 8): Lora {
   );
 }
 
-/** What a network is told of one picture, all of one value. */
-const conditionsOf = ({ model }: Pipeline): Conditions => {
-  const { features, framing } = inputsOf(model);
-  return Object.fromEntries(
-    Object.entries({ ...features, ...framing }).map(([name, dims]) => [
-      name,
-      { data: new Float32Array(dims.reduce((a, b) => a * b, 1)).fill(0.1), dims: [1, ...dims] },
-    ]),
-  );
-};
-
 async function steps(pipeline: Pipeline, loras: readonly Lora[], side: number, rounds: number): Promise<void> {
   const unet = await pipeline.programs.unet();
   const run = (sets: readonly (readonly WeightedLora[])[]) => {
@@ -53,7 +44,7 @@ async function steps(pipeline: Pipeline, loras: readonly Lora[], side: number, r
     const inputs = {
       sample: { data: new Float32Array(places * 4 * side ** 2).fill(0.5), dims: [places, 4, side, side] },
       timesteps: { data: new Float32Array(places).fill(500), dims: [places] },
-      ...stack(sets.map(() => conditionsOf(pipeline))),
+      ...conditionsOf(pipeline, places),
     };
     return () => unet.run({ ...inputs, ...pack(unet, sets) });
   };
@@ -147,20 +138,7 @@ async function burst(pipeline: Pipeline, loras: readonly Lora[]): Promise<void> 
   );
 }
 
-async function training(pipeline: Pipeline, rounds: number): Promise<void> {
-  const options = { rank: 8, alpha: 8, batchSize: 1, seed: 1, targets: 'attention', trainTextEncoder: false } as const;
-  const { trained, evaluate, close } = await loraObjective(pipeline, options);
-  const side = pipeline.resolution / pipeline.latentFactor;
-  const latents = { data: new Float32Array(4 * side ** 2).fill(0.5), dims: [1, 4, side, side] };
-  const scalar = { data: Float32Array.of(1), dims: [1] };
-  const inputs = { sample: latents, target: latents, timesteps: scalar, weight: scalar, ...conditionsOf(pipeline) };
-  const times = await measure(rounds, { step: () => evaluate(trained, inputs) });
-  show(`training step, batch 1, rank 8, ${side} × ${side}`, times('step'));
-  await close();
-}
-
-async function model(name: string, folder: string, side: number, rounds: number): Promise<void> {
-  console.log(`${name}, latents ${side} × ${side}`);
+async function generation(name: string, folder: string, side: number, rounds: number): Promise<void> {
   const begun = performance.now();
   const pipeline = await openPipeline(folder);
   const unet = await pipeline.programs.unet();
@@ -169,18 +147,26 @@ async function model(name: string, folder: string, side: number, rounds: number)
   await steps(pipeline, loras, side, rounds);
   await switches(unet.layers, Math.max(rounds, 9));
   if (name === 'emoji base') await burst(pipeline, loras);
-  await training(pipeline, Math.min(rounds, 5));
   await pipeline.close();
-  console.log(`  peak memory so far ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB\n`);
+  console.log(`  peak memory so far ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB`);
+}
+
+async function model(name: string, folder: string, side: number, rounds: number, training: TrainingRounds): Promise<void> {
+  console.log(`${name}, latents ${side} × ${side}`);
+  if (values.part !== 'training') await generation(name, folder, side, rounds);
+  if (values.part !== 'generation') await measureTraining(folder, training);
+  console.log('');
 }
 
 console.log(`Loraloom engine ${version}, Node ${process.version}, medians\n`);
-await model('emoji base', fileURLToPath(new URL('../../emoji-base/model', import.meta.url)), 16, 15);
+await model('emoji base', fileURLToPath(new URL('../../emoji-base/model', import.meta.url)), 16, 15, {
+  ...{ batch: 4, rounds: 9, passes: 3, pictures: 16 },
+});
 if (values.model === 'all') {
   const folder = await mkdtemp(join(tmpdir(), 'loraloom-bench-'));
   try {
     await writeRandomModel(folder, fileURLToPath(new URL('../fixtures/sd-tiny/model', import.meta.url)));
-    await model('Stable Diffusion 1.5 sizes, random weights', folder, 32, 3);
+    await model('Stable Diffusion 1.5 sizes, random weights', folder, 32, 3, { batch: 1, rounds: 3, passes: 1, pictures: 4 });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,5 +1,6 @@
 /** The median of times. */
-const median = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
+export const median = (times: readonly number[]): number =>
+  times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
 
 /** Median milliseconds of each piece of work: all take turns, so that whatever else slows the machine slows them alike. */
 export async function measure<Name extends string>(

@@ -1,9 +1,9 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomFrom } from '../src/random.ts';
-import { unetShapes } from '../src/shapes.ts';
+import { type Shape, unetShapes, vaeShapes } from '../src/shapes.ts';
 
-const sizes = {
+const unet = {
   attention_head_dim: 8,
   block_out_channels: [320, 640, 1280, 1280],
   cross_attention_dim: 768,
@@ -14,15 +14,29 @@ const sizes = {
   sample_size: 32,
   up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D'],
 };
+const vae = {
+  block_out_channels: [128, 256, 512, 512],
+  down_block_types: Array.from({ length: 4 }, () => 'DownEncoderBlock2D'),
+  layers_per_block: 2,
+  norm_num_groups: 32,
+  up_block_types: Array.from({ length: 4 }, () => 'UpDecoderBlock2D'),
+};
 
-/** Writes a pipeline whose UNet has Stable Diffusion 1.5's sizes and random float16 weights (1.7 GB); its other parts are the tiny fixture's. */
+/**
+ * Writes a pipeline whose UNet and autoencoder have Stable Diffusion 1.5's sizes and random float16 weights (1.9 GB); its other parts
+ * are the tiny fixture's.
+ */
 export async function writeRandomModel(folder: string, tiny: string): Promise<void> {
   await cp(tiny, folder, { recursive: true });
-  const path = join(folder, 'unet', 'config.json');
-  await mkdir(join(folder, 'unet'), { recursive: true });
+  await writeNetwork(join(folder, 'unet'), unet, unetShapes(unet));
+  await writeNetwork(join(folder, 'vae'), vae, vaeShapes(vae));
+}
+
+async function writeNetwork(folder: string, sizes: object, shapes: readonly Shape[]): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, 'config.json');
   await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), ...sizes }));
   const count = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
-  const shapes = unetShapes(sizes);
   const header: Record<string, object> = {};
   let end = 0;
   for (const [name, dims] of shapes) {
@@ -46,5 +60,5 @@ export async function writeRandomModel(folder: string, tiny: string): Promise<vo
       yield new Uint8Array(values.buffer);
     }
   }
-  await writeFile(join(folder, 'unet', 'diffusion_pytorch_model.safetensors'), chunks());
+  await writeFile(join(folder, 'diffusion_pytorch_model.safetensors'), chunks());
 }

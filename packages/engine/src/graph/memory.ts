@@ -5,11 +5,37 @@ const widths = { float32: 4, float16: 2, bfloat16: 2, int64: 8 };
 
 const bytesOf = ({ sizes, dtype }: Tensor): number => widths[dtype] * sizes.reduce((product, size) => product * size, 1);
 
-/** Bytes of the weights that a graph of fixed sizes reads from files, as float32. */
+/** Tensors that are computed from weights alone, and the weights: onnxruntime works them out when it opens a session. */
+function constantsOf([nodes, leaves]: ReturnType<typeof needed>): Set<Tensor> {
+  const constant = new Set(leaves.filter(({ origin }) => 'source' in origin));
+  for (const { inputs, outputs } of nodes)
+    if (inputs.every((input) => constant.has(input))) for (const output of outputs) constant.add(output);
+  return constant;
+}
+
+/**
+ * Bytes of what a graph of fixed sizes holds all the time: its weights as they are used, so that one which the gradient wants turned
+ * counts twice, and one that is cast counts as what it is cast to. What is computed twice alike is one, as onnxruntime has it.
+ */
 export function weightBytes(outputs: readonly Tensor[]): number {
-  const [, leaves] = needed(outputs);
-  const weights = leaves.filter(({ origin }) => 'source' in origin && 'file' in origin.source);
-  return weights.reduce((sum, { sizes }) => sum + 4 * sizes.reduce((product, size) => product * size, 1), 0);
+  const graph = needed(outputs);
+  const constant = constantsOf(graph);
+  const spelt = new Map<Tensor, string>();
+  const spell = (tensor: Tensor): string => {
+    const { origin, name } = tensor;
+    const known = spelt.get(tensor);
+    if (known !== undefined || !('node' in origin)) return known ?? name;
+    const { op, inputs, attributes } = origin.node;
+    const words = JSON.stringify([op, inputs.map(spell), attributes]);
+    spelt.set(tensor, words);
+    return words;
+  };
+  const held = new Map<string, number>();
+  for (const { inputs, outputs: made } of graph[0]) {
+    if (made.every((output) => constant.has(output))) continue;
+    for (const input of inputs) if (constant.has(input)) held.set(spell(input), bytesOf(input));
+  }
+  return [...held.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /**
@@ -17,9 +43,9 @@ export function weightBytes(outputs: readonly Tensor[]): number {
  * and each result lives until its last use; weights are not counted, nor what is computed from nothing else.
  */
 export function peakBytes(outputs: readonly Tensor[]): number {
-  const [nodes, leaves] = needed(outputs);
-  // Weights turned or cast are folded into weights when a session opens.
-  const constant = new Set(leaves.filter(({ origin }) => 'source' in origin));
+  const graph = needed(outputs);
+  const [nodes] = graph;
+  const constant = constantsOf(graph);
   const uses = new Map<Tensor, number>(outputs.map((output) => [output, 1]));
   // A reshaped tensor is the same memory under another shape.
   const owners = new Map<Tensor, Tensor>();
@@ -27,7 +53,6 @@ export function peakBytes(outputs: readonly Tensor[]): number {
   for (const { op, inputs, outputs: made } of nodes) {
     const [source] = inputs;
     const [result] = made;
-    if (inputs.every((input) => constant.has(input))) for (const output of made) constant.add(output);
     if (op === 'Reshape' && source && result) owners.set(result, owner(source));
     for (const input of inputs) uses.set(owner(input), (uses.get(owner(input)) ?? 0) + 1);
   }
