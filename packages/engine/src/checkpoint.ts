@@ -1,7 +1,9 @@
 import type { z } from 'zod';
 import { InputError } from './error.ts';
 import { readHeader } from './files/safetensors.ts';
-import type { DType, Graph, Tensor } from './graph/tensor.ts';
+import type { Graph } from './graph/graph.ts';
+import type { DType } from './graph/node.ts';
+import type { Tensor } from './graph/tensor.ts';
 
 const dtypes: Record<string, DType> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16', I64: 'int64' };
 

@@ -5,8 +5,8 @@ import { openPipeline, type Pipeline } from './families/pipeline.ts';
 import { readLora } from './files/index.ts';
 import { readTensors, type StoredTensor } from './files/safetensors.ts';
 import { compile } from './graph/compile.ts';
+import { Graph } from './graph/graph.ts';
 import { inHalf } from './graph/half.ts';
-import { Graph } from './graph/tensor.ts';
 import { packLoras } from './lora.ts';
 
 /*

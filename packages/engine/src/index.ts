@@ -22,7 +22,8 @@ export {
 } from './files/safetensors.ts';
 export { type Batch, openBatch, resultOf, type Steps } from './generate.ts';
 export { compile, type Numbers, type Program } from './graph/compile.ts';
-export { Graph, type Tensor } from './graph/tensor.ts';
+export { Graph } from './graph/graph.ts';
+export type { Tensor } from './graph/tensor.ts';
 export type { StartImage } from './image.ts';
 export { checkFits, type WeightedLora } from './lora.ts';
 export { type AdamWState, adamW, adamWState } from './optimizers/adamw.ts';

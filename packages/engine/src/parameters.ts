@@ -1,7 +1,8 @@
 import type { Numbers } from './graph/compile.ts';
 import { type CompileOptions, compile } from './graph/compile.ts';
 import { gradient } from './graph/gradient.ts';
-import type { Graph, Tensor } from './graph/tensor.ts';
+import type { Graph } from './graph/graph.ts';
+import type { Tensor } from './graph/tensor.ts';
 
 /** Trained values, one after the other in one array, so that an optimizer is one loop and a checkpoint one copy. */
 export interface Parameters {

@@ -1,6 +1,7 @@
 import { arrange } from './checkpoint.ts';
 import type { Model } from './families/model.ts';
-import { Graph, type Tensor } from './graph/tensor.ts';
+import { Graph } from './graph/graph.ts';
+import type { Tensor } from './graph/tensor.ts';
 import { ClipText, clipText } from './models/clip.ts';
 import { Unet, unet } from './models/unet.ts';
 import { decode, encode, Vae, type VaeConfig } from './models/vae.ts';

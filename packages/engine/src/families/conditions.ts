@@ -1,5 +1,8 @@
 import type { Numbers } from '../graph/compile.ts';
-import type { Dim, DType, Graph, Tensor } from '../graph/tensor.ts';
+import type { Dim } from '../graph/dims.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { DType } from '../graph/node.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import { tokenNames } from './family.ts';
 import type { Model } from './model.ts';
 import type { Pipeline } from './pipeline.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { encoders, unets } from '../../test/published.ts';
-import { Graph } from '../graph/tensor.ts';
+import { Graph } from '../graph/graph.ts';
 import { ClipTextConfig } from '../models/clip.ts';
 import { UnetConfig } from '../models/unet.ts';
 import { VaeConfig } from '../models/vae.ts';

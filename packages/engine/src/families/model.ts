@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { arrange } from '../checkpoint.ts';
 import { InputError } from '../error.ts';
-import type { Dim, Graph, Tensor } from '../graph/tensor.ts';
+import type { Dim } from '../graph/dims.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import { Linear } from '../layers.ts';
 import { ClipText, type ClipTextConfig, hiddenStates, pooledText } from '../models/clip.ts';
 import { Unet, type UnetConfig, unet } from '../models/unet.ts';

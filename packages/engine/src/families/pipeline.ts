@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CompileOptions, compile, type Program } from '../graph/compile.ts';
-import { Graph } from '../graph/tensor.ts';
+import { Graph } from '../graph/graph.ts';
 import { openSchedule, type Schedule } from '../samplers/schedule.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer.ts';
 import { graphInputs } from './conditions.ts';

@@ -2,9 +2,10 @@ import { copyFile, link, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { InferenceSession, Tensor as Value } from 'onnxruntime-node';
+import { Graph } from './graph.ts';
 import { inHalf } from './half.ts';
 import { toOnnx } from './onnx.ts';
-import { Graph, type Tensor } from './tensor.ts';
+import type { Tensor } from './tensor.ts';
 
 /** Numbers that go into a program or come out of it, row-major. */
 export interface Numbers {

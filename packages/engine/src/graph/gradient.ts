@@ -1,5 +1,6 @@
+import type { Node } from './node.ts';
 import { rules } from './rules.ts';
-import type { Node, Tensor } from './tensor.ts';
+import type { Tensor } from './tensor.ts';
 
 export interface GradientOptions {
   /** What the gradients are multiplied by, `[1]`: float16 would lose small ones. */

@@ -1,5 +1,7 @@
+import { Graph } from './graph.ts';
+import type { Node } from './node.ts';
 import { needed } from './onnx.ts';
-import { Graph, type Node, type Tensor } from './tensor.ts';
+import type { Tensor } from './tensor.ts';
 
 /**
  * The same computation in float16, its inputs and outputs in float32 as before. Weights that are float16 in their files are taken

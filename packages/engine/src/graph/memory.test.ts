@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { gradient } from './gradient.ts';
+import { Graph } from './graph.ts';
 import { peakBytes, weightBytes } from './memory.ts';
-import { Graph } from './tensor.ts';
 
 const file = { file: 'w.safetensors', offset: 0, length: 2 * 400 * 600 };
 /** What ones of the loss's size, `[2, 400]`, and a few shapes take beside the weights. */

@@ -1,9 +1,10 @@
+import { total } from './dims.ts';
 import { needed } from './onnx.ts';
 import type { Tensor } from './tensor.ts';
 
 const widths = { float32: 4, float16: 2, bfloat16: 2, int64: 8 };
 
-const bytesOf = ({ sizes, dtype }: Tensor): number => widths[dtype] * sizes.reduce((product, size) => product * size, 1);
+const bytesOf = ({ sizes, dtype }: Tensor): number => widths[dtype] * total(sizes);
 
 /** Tensors that are computed from weights alone, and the weights: onnxruntime works them out when it opens a session. */
 function constantsOf([nodes, leaves]: ReturnType<typeof needed>): Set<Tensor> {

@@ -1,4 +1,5 @@
-import type { Attribute, DType, Node, Op, Tensor } from './tensor.ts';
+import type { Attribute, DType, Node, Op } from './node.ts';
+import type { Tensor } from './tensor.ts';
 
 /**
  * Serializes the part of a graph that `outputs` need as an ONNX ModelProto (IR 10, opset 20, and `com.microsoft`).

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { compile } from './compile.ts';
 import { gradient } from './gradient.ts';
+import { Graph } from './graph.ts';
+import type { Op } from './node.ts';
 import { rules } from './rules.ts';
-import { Graph, type Op, type Tensor } from './tensor.ts';
+import type { Tensor } from './tensor.ts';
 
 interface Case {
   /** Dimensions of the inputs that are differentiated. */

@@ -1,4 +1,5 @@
-import { type Attributes, integersOf, type Op, type Tensor } from './tensor.ts';
+import { type Attributes, integersOf, type Op } from './node.ts';
+import type { Tensor } from './tensor.ts';
 
 /**
  * The vector-Jacobian product of one operator: from the gradient of its (first) output to those of its inputs, in order.
