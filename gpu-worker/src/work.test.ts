@@ -229,6 +229,10 @@ it('trains with every option that a request has', async () => {
     (
       await askTraining({
         name: 'thorough',
+        files: [
+          { file_id: await upload(new Uint8Array(await picture(3))), caption: 'stripes', repeats: 3 },
+          { file_id: await upload(new Uint8Array(await picture(7))), caption: 'dots' },
+        ],
         targets: 'attention+ff+conv',
         optimizer: 'lion',
         lr_scheduler: 'cosine',
@@ -276,7 +280,8 @@ it('trains with every option that a request has', async () => {
     ss_text_encoder_lr: '0.01',
     ss_gradient_accumulation_steps: '2',
     ss_num_reg_images: '1',
-    ss_tag_frequency: JSON.stringify({ '1_thorough': { stripy: 2, stripes: 1, dots: 1 } }),
+    ss_num_train_images: '4',
+    ss_tag_frequency: JSON.stringify({ '3_thorough': { stripy: 1, stripes: 1 }, '1_thorough': { stripy: 1, dots: 1 } }),
     'modelspec.trigger_phrase': 'stripy',
   });
   expect(tensors.get('lora_unet_down_blocks_0_resnets_0_conv1.lora_down.weight')?.shape.slice(2)).toEqual([3, 3]);
