@@ -5,6 +5,7 @@ import { runSeeds, type Tally } from './run-seeds.ts';
  * `npm run drill`: a thousand random schedules of faults, or those asked for.
  *
  *   npm run drill -- --schedules 200 --first 5000
+ *   npm run drill -- --minutes 15           as many of them as begin within a quarter of an hour
  *   npm run drill -- --seed 4711            one schedule, with its log
  */
 
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     first: { type: 'string', default: '1' },
     schedules: { type: 'string', default: '1000' },
+    minutes: { type: 'string' },
     processes: { type: 'string', default: '2' },
     'at-once': { type: 'string', default: '6' },
   },
@@ -27,6 +29,7 @@ const tally = await runSeeds(seeds, {
   processes: Number(values.processes),
   atOnce: Number(values['at-once']),
   verbose: one !== undefined,
+  ...(values.minutes === undefined ? {} : { minutes: Number(values.minutes) }),
   told({ seed, wrongs, log }) {
     if (++done % 10 === 0) console.log(`${done} of ${count} schedules`);
     if (wrongs.length > 0 || one !== undefined) console.log(log.join('\n'));

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -30,6 +30,8 @@ export interface RunOptions {
   /** Want logs also of schedules in which all was well. */
   verbose?: boolean;
   told?: (outcome: Outcome) => void;
+  /** No schedule is begun after so long; default: all are. */
+  minutes?: number;
 }
 
 /** Few enough that what a process may leak does not matter. */
@@ -40,7 +42,7 @@ const program = fileURLToPath(new URL('seeds.ts', import.meta.url));
 /** Runs the schedules of these seeds, in processes of their own. @throws Error if such a process dies */
 export async function runSeeds(
   seeds: readonly number[],
-  { processes, atOnce, verbose = false, told = () => undefined }: RunOptions,
+  { processes, atOnce, verbose = false, told = () => undefined, minutes }: RunOptions,
 ): Promise<Tally> {
   const begun = performance.now();
   const tally: Tally = { schedules: 0, seconds: 0, faults: {}, ends: {}, anomalies: 0 };
@@ -49,12 +51,21 @@ export async function runSeeds(
   };
   const size = Math.min(seedsPerProcess, Math.ceil(seeds.length / processes));
   const chunks = Array.from({ length: Math.ceil(seeds.length / size) }, (_, i) => seeds.slice(i * size, (i + 1) * size));
+  const children = new Set<ChildProcess>();
+  let enough = false;
+  const stop = () => {
+    enough = true;
+    chunks.splice(0);
+    for (const child of children) child.send('enough');
+  };
+  const clock = minutes === undefined ? undefined : setTimeout(stop, minutes * 60_000);
   await Promise.all(
     Array.from({ length: processes }, async () => {
       for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) {
         const child = fork(program, [JSON.stringify({ seeds: chunk, atOnce, verbose })], {
           stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         });
+        children.add(child);
         // Only the last words of a process are of interest.
         let words = '';
         child.stderr?.on('data', (text) => {
@@ -69,10 +80,13 @@ export async function runSeeds(
           told(outcome);
         });
         const [code] = await once(child, 'exit');
+        children.delete(child);
         if (code !== 0) throw new Error(`the process with seeds ${chunk[0]} to ${chunk.at(-1)} ended with ${code}: ${words}`);
       }
     }),
   );
-  if (tally.schedules !== seeds.length) throw new Error(`${tally.schedules} of ${seeds.length} schedules came to an end`);
+  clearTimeout(clock);
+  if (!enough && tally.schedules !== seeds.length)
+    throw new Error(`${tally.schedules} of ${seeds.length} schedules came to an end`);
   return { ...tally, seconds: (performance.now() - begun) / 1000 };
 }

@@ -7,7 +7,7 @@ import { takeOverTime } from './clock.ts';
 
 /*
  * One process of the drill: runs the seeds it is sent, several at a time, and sends back what came of
- * each. The worker's code gets the drill's engine in place of the real one.
+ * each; any message is word that those it has begun are enough. The worker's code gets the drill's engine in place of the real one.
  */
 
 registerHooks({
@@ -38,6 +38,7 @@ mkdirSync(modelsFolder);
 const { results, wrongs } = await run(undisturbed, { folder, modelsFolder, results: undefined });
 if (wrongs.length > 0) throw new Error(`undisturbed: ${wrongs.join('\n')}`);
 const left = [...seeds];
+process.once('message', () => left.splice(0));
 await Promise.all(
   Array.from({ length: atOnce }, async () => {
     for (let seed = left.shift(); seed !== undefined; seed = left.shift()) {
