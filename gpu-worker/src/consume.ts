@@ -13,7 +13,7 @@ export interface Post {
   atOnce: number;
 }
 
-type ConsumeServices = HoldServices & Pick<Services, 'bucket' | 'graceSeconds'>;
+type ConsumeServices = HoldServices & Pick<Services, 'bucket' | 'graceSeconds' | 'protection'>;
 
 /**
  * Hands jobs to their posts until `stop` aborts; then what was begun may end within the grace, and what is left is put back.
@@ -32,8 +32,10 @@ export async function consume(services: ConsumeServices, posts: readonly Post[],
 
   function begin(job: Hold, { queue, handler, pace }: Manned): Promise<void> {
     pace.begun();
+    services.protection?.begun();
     const ended = job.work(handler).finally(() => {
       running.delete(job);
+      services.protection?.ended();
       tellPace(services, queue, worker, pace.ended());
       ends.emit('end');
     });

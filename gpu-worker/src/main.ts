@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { openS3, openSqs } from './clients.ts';
 import { buryDead } from './dead.ts';
 import { pictureModerator } from './moderate.ts';
+import { taskProtection } from './protection.ts';
 import { work } from './work.ts';
 
 /** From which score on pictures are refused, above 0 up to 1; `off`: they are not looked at. */
@@ -28,6 +29,8 @@ const Environment = z.object({
     .default('trainings,images')
     .transform((list) => z.array(z.enum(['trainings', 'images'])).parse(list.split(','))),
   MODELS_DIR: z.string().default(join(tmpdir(), 'loraloom-models')),
+  /** Of the ECS agent, which sets it; elsewhere there is none. */
+  ECS_AGENT_URI: z.url().optional(),
   S3_ENDPOINT: z.url().optional(),
   SQS_ENDPOINT: z.url().optional(),
   EXECUTION_PROVIDER: z.enum(['cpu', 'cuda', 'webgpu']).default('cpu'),
@@ -78,11 +81,13 @@ const services = {
   maxVisibilitySeconds: environment.MAX_VISIBILITY_SECONDS,
   graceSeconds: environment.GRACE_SECONDS,
   metrics,
+  protection: environment.ECS_AGENT_URI ? taskProtection(environment.ECS_AGENT_URI, { log }) : undefined,
   log,
 };
 log({ level: 'info', message: 'worker started', queues: environment.QUEUES });
 const dead = (environment.DEAD_QUEUE_URLS ?? []).map((url) => buryDead(services, sdkQueue(sqs, url), stop.signal));
 await Promise.all([work(services, environment.QUEUES, stop.signal), ...dead]);
+await services.protection?.close();
 await services.moderator.close();
 scraped?.close();
 // A collector that is away keeps no worker from leaving.

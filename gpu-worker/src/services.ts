@@ -1,6 +1,7 @@
 import type { Bucket, JobQueues } from '@loraloom/jobs';
 import type { Metrics } from '@loraloom/metrics';
 import type { PictureModerator } from './moderate.ts';
+import type { Protection } from './protection.ts';
 
 export type QueueName = keyof JobQueues;
 
@@ -25,6 +26,8 @@ export interface Services {
   graceSeconds: number;
   /** Told of the work; default: nobody is. */
   metrics?: Pick<Metrics, 'begun' | 'ended' | 'steps' | 'lookup'>;
+  /** Told while the worker holds a job; without it, nobody is. */
+  protection?: Protection | undefined;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }
