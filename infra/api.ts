@@ -31,6 +31,7 @@ export function answerApi({ oidc, redactPrompts }: Stage, api: Api, { bucket, qu
 
   api.route('$default', {
     handler: 'functions/src/lambda.handler',
+    nodejs: { plugins: 'functions/bundle/zod.ts' },
     runtime: 'nodejs24.x',
     memory: '1024 MB', // More memory is more CPU: a start takes half the time that it takes with 512 MB.
     timeout: '29 seconds', // The gateway gives up after 30.

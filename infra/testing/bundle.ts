@@ -1,15 +1,19 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import type { OnLoadResult, OnResolveResult, Plugin } from 'esbuild';
 import type { Build } from './evaluate.ts';
 
 const root = join(import.meta.dirname, '../..');
+const platform = join(root, '.sst/platform');
 
 /** Builds a function with the esbuild and the options that SST has for Node (its pkg/runtime/node); @returns the bundle's path. */
-export function bundle({ handler, properties }: Build): string {
+export async function bundle({ handler, properties }: Build): Promise<string> {
   const outfile = join(mkdtempSync(join(tmpdir(), 'bundle-')), 'bundle.mjs');
+  const { build }: typeof import('esbuild') = await import(`${platform}/node_modules/esbuild/lib/main.js`);
   const banner = [
     "import { createRequire as topLevelCreateRequire } from 'module';",
     'const require = topLevelCreateRequire(import.meta.url);',
@@ -17,13 +21,40 @@ export function bundle({ handler, properties }: Build): string {
     'const __filename = topLevelFileUrlToPath(import.meta.url)',
     'const __dirname = topLevelFileUrlToPath(new topLevelURL(".", import.meta.url))',
   ].join('\n');
-  execFileSync(join(root, '.sst/platform/node_modules/.bin/esbuild'), [
-    join(root, handler.replace(/\.\w+$/, '.ts')),
-    ...['--bundle', '--platform=node', '--format=esm', '--target=esnext', '--keep-names', '--main-fields=module,main'],
-    ...['--external:sharp', '--external:pg-native', `--banner:js=${banner}`, `--outfile=${outfile}`, '--log-level=error'],
-    ...(properties.minify ? ['--minify'] : []),
-  ]);
+  await build({
+    entryPoints: [join(root, handler.replace(/\.\w+$/, '.ts'))],
+    ...{ bundle: true, platform: 'node', format: 'esm', target: 'esnext', keepNames: true, mainFields: ['module', 'main'] },
+    ...{ external: ['sharp', 'pg-native'], banner: { js: banner }, minify: properties.minify, outfile, logLevel: 'error' },
+    plugins: properties.plugins === undefined ? [] : [bridge(properties.plugins)],
+  });
   return outfile;
+}
+
+/** Plugins as SST asks them: in a process of their own, through the program that it has for that (its pkg/runtime/node/plugin.go). */
+function bridge(path: string): Plugin {
+  return {
+    name: 'nodejs-plugin',
+    setup(build) {
+      const program = join(platform, 'functions/nodejs-runtime/plugin.mjs');
+      const child = spawn(process.execPath, [program, join(root, path)], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
+      const waiting = new Map<number, (value: object) => void>();
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        const { id, value } = JSON.parse(line);
+        waiting.get(id)?.(value);
+        waiting.delete(id);
+      });
+      const ask = <T>(command: string, value: object) =>
+        new Promise<T>((resolve) => {
+          const id = asked++;
+          waiting.set(id, resolve as (value: object) => void);
+          child.stdin.write(`${JSON.stringify({ id, command, value })}\n`);
+        });
+      let asked = 0;
+      build.onResolve({ filter: /.*/ }, (question) => ask<OnResolveResult>('resolve', question));
+      build.onLoad({ filter: /.*/ }, (question) => ask<OnLoadResult>('load', question));
+      build.onDispose(() => child.kill());
+    },
+  };
 }
 
 /** Calls a bundle's handler in a process of its own, as Lambda would, and @returns what it answers. */

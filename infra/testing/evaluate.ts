@@ -28,7 +28,10 @@ export interface Resource {
 
 /** `handler` as `functions/src/lambda.handler`. */
 export type Build = z.infer<typeof buildSchema>;
-const buildSchema = z.object({ handler: z.string(), properties: z.object({ minify: z.boolean().default(false) }) });
+const buildSchema = z.object({
+  handler: z.string(),
+  properties: z.object({ minify: z.boolean().default(false), plugins: z.string().optional() }),
+});
 
 const root = join(import.meta.dirname, '../..');
 

@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { keys, putRecord } from '@loraloom/jobs';
+import { handle, type LambdaEvent } from 'hono/aws-lambda';
+import { bundle, forLambda } from '../bundle/bundle.ts';
+import { lambdaEnvironment } from '../bundle/environment.ts';
+import { testApp } from '../src/test-app.ts';
+
+/*
+ * What the API costs before it does anything: how large its Lambda function is, how long a new process takes to import it, and how
+ * long a request takes in it, with bucket, queues and limits in memory, so that nothing is waited for. Best with nothing else running.
+ */
+
+const starts = 25;
+/** Fewer than a tenant may have unfinished. */
+const requests = 1900;
+
+const show = (what: string, value: string, limit: string) => console.log(`  ${what.padEnd(52)} ${value.padStart(12)}  ${limit}`);
+const quantile = (times: readonly number[], q: number) =>
+  times.toSorted((a, b) => a - b)[Math.floor(q * times.length)] ?? Number.NaN;
+
+const { text } = await bundle('src/lambda.ts', forLambda);
+console.log('The API on Lambda');
+show('bundle, gzipped', `${(gzipSync(text, { level: 9 }).length / 1000).toFixed(1)} KB`, 'of at most 150');
+
+const folder = await mkdtemp(join(tmpdir(), 'loraloom-bench-'));
+const path = join(folder, 'lambda.mjs');
+await writeFile(path, text);
+const program = `const begun = performance.now();
+  await import(${JSON.stringify(path)});
+  process.stdout.write(String(performance.now() - begun));`;
+const times: number[] = [];
+for (let i = 0; i < starts; i++) {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+    env: lambdaEnvironment,
+  });
+  times.push(Number(stdout));
+}
+await rm(folder, { recursive: true });
+show(`import in a new process of Node ${process.version}, median`, `${quantile(times, 0.5).toFixed(1)} ms`, 'of at most 60');
+
+const { app, alpha, bucket, call } = await testApp();
+// So much is asked within a minute.
+await putRecord(bucket, keys.limits('alpha'), {
+  requests_per_minute: 1e6,
+  requests_per_minute_per_key: 1e6,
+  unfinished_jobs: 2000,
+});
+const handler = handle(app);
+const image = { model: 'emoji', prompt: 'red apple, blue background', loras: [{ name: 'style', weight: 0.8 }] };
+const { id } = await (await call('POST', '/v1/images', image)).json();
+const works = {
+  'POST /v1/images, a new one': () => ask('POST', '/v1/images', 202, image),
+  'GET /v1/images/{id}': () => ask('GET', `/v1/images/${id}`, 200),
+  'POST /v1/images, which does not fit its schema': () => ask('POST', '/v1/images', 422, { ...image, steps: 0 }),
+};
+
+/** As the gateway calls the function; @returns its milliseconds. */
+async function ask(method: string, rawPath: string, status: number, body?: object): Promise<number> {
+  const event: LambdaEvent = JSON.parse(
+    JSON.stringify({
+      ...{ version: '2.0', routeKey: '$default', rawPath, rawQueryString: '', isBase64Encoded: false },
+      headers: { host: 'api.example', authorization: `Bearer ${alpha}`, 'content-type': 'application/json' },
+      requestContext: { http: { method, path: rawPath, sourceIp: '192.0.2.1' } },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    }),
+  );
+  const begun = performance.now();
+  const answer = await handler(event);
+  const milliseconds = performance.now() - begun;
+  if (answer.statusCode !== status) throw new Error(`${answer.statusCode}: ${answer.body}`);
+  return milliseconds;
+}
+
+for (const [what, work] of Object.entries(works)) {
+  const taken: number[] = [];
+  for (let i = 0; i < requests; i++) taken.push(await work());
+  const warm = taken.slice(requests / 4);
+  show(`${what}, p50`, `${quantile(warm, 0.5).toFixed(2)} ms`, `of at most 1; p99 ${quantile(warm, 0.99).toFixed(2)} ms`);
+}

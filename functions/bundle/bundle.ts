@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import { type BuildOptions, build } from 'esbuild';
+import plugins from './zod.ts';
+
+/**
+ * An entry of this package as one file.
+ * @param entry as `src/lambda.ts`
+ * @returns its text, and the modules that something of is in it
+ */
+export async function bundle(entry: string, options: BuildOptions): Promise<{ text: string; modules: string[] }> {
+  const { outputFiles, metafile } = await build({
+    entryPoints: [join(import.meta.dirname, '..', entry)],
+    ...{ bundle: true, minify: true, format: 'esm', target: 'esnext', logLevel: 'error' },
+    ...options,
+    ...{ plugins, write: false, metafile: true },
+  });
+  const parts = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
+  return {
+    text: outputFiles[0]?.text ?? '',
+    modules: parts.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([path]) => path),
+  };
+}
+
+/** As SST builds functions for Lambda (its pkg/runtime/node/build.go). */
+export const forLambda: BuildOptions = { platform: 'node', keepNames: true, mainFields: ['module', 'main'] };
