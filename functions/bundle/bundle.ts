@@ -21,5 +21,5 @@ export async function bundle(entry: string, options: BuildOptions): Promise<{ te
   };
 }
 
-/** As SST builds functions for Lambda (its pkg/runtime/node/build.go). */
-export const forLambda: BuildOptions = { platform: 'node', keepNames: true, mainFields: ['module', 'main'] };
+/** As SST builds the API for Lambda (its pkg/runtime/node/build.go, and infra/api.ts). */
+export const forLambda: BuildOptions = { platform: 'node', mainFields: ['module', 'main'] };

@@ -23,7 +23,14 @@ export async function bundle({ handler, properties }: Build): Promise<string> {
   ].join('\n');
   await build({
     entryPoints: [join(root, handler.replace(/\.\w+$/, '.ts'))],
-    ...{ bundle: true, platform: 'node', format: 'esm', target: 'esnext', keepNames: true, mainFields: ['module', 'main'] },
+    ...{
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'esnext',
+      keepNames: properties.esbuild.keepNames,
+      mainFields: ['module', 'main'],
+    },
     ...{ external: ['sharp', 'pg-native'], banner: { js: banner }, minify: properties.minify, outfile, logLevel: 'error' },
     plugins: properties.plugins === undefined ? [] : [bridge(properties.plugins)],
   });

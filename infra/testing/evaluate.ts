@@ -30,7 +30,11 @@ export interface Resource {
 export type Build = z.infer<typeof buildSchema>;
 const buildSchema = z.object({
   handler: z.string(),
-  properties: z.object({ minify: z.boolean().default(false), plugins: z.string().optional() }),
+  properties: z.object({
+    minify: z.boolean().default(false),
+    plugins: z.string().optional(),
+    esbuild: z.object({ keepNames: z.boolean().default(true) }).prefault({}),
+  }),
 });
 
 const root = join(import.meta.dirname, '../..');
