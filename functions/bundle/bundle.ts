@@ -23,3 +23,6 @@ export async function bundle(entry: string, options: BuildOptions): Promise<{ te
 
 /** As SST builds the API for Lambda (its pkg/runtime/node/build.go, and infra/api.ts). */
 export const forLambda: BuildOptions = { platform: 'node', mainFields: ['module', 'main'] };
+
+/** For workerd, which has Web APIs and no modules of Node's. */
+export const forEdge: BuildOptions = { platform: 'browser', conditions: ['workerd', 'worker', 'browser'] };

@@ -19,12 +19,11 @@ function reachable(file: string, found = new Set<string>(), seen = new Set<strin
   return found;
 }
 
-test('the app and its Lambda entry need neither Node’s modules nor the AWS SDK, so they run at the edge and start fast', () => {
-  const entry = reachable(join(import.meta.dirname, 'lambda.ts'));
-  expect([...entry].sort()).toEqual([
+test.each(['lambda.ts', 'edge.ts'])('%s needs neither Node’s modules nor the AWS SDK, so it starts fast', (file) => {
+  const entry = reachable(join(import.meta.dirname, file));
+  expect([...entry].filter((name) => name !== 'hono/aws-lambda').sort()).toEqual([
     '@hono/zod-openapi',
     'aws4fetch',
-    'hono/aws-lambda',
     'hono/body-limit',
     'hono/cors',
     'hono/http-exception',

@@ -32,7 +32,6 @@ export async function registerInk(bucket: Bucket, tenant: string): Promise<void>
     alpha: 1,
     trigger_words: [],
     license: null,
-    diffusers: null,
     training_id: null,
     size_bytes: bytes.length,
     sha256: createHash('sha256').update(bytes).digest('hex'),

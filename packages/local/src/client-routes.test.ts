@@ -34,7 +34,6 @@ const version: LoraVersion = {
   license: null,
   training_id: null,
   size_bytes: weights.length,
-  diffusers: null,
   sha256: createHash('sha256').update(weights).digest('hex'),
   diffusers: null,
   created_at: new Date().toISOString(),
