@@ -6,6 +6,8 @@ export const lambdaEnvironment = {
   BUCKET: 'bucket',
   TRAININGS_QUEUE_URL: 'https://sqs.invalid/trainings',
   IMAGES_QUEUE_URL: 'https://sqs.invalid/images',
+  BATCHES_QUEUE_URL: 'https://sqs.invalid/batches',
+  WEBHOOKS_QUEUE_URL: 'https://sqs.invalid/webhooks',
   LIMITS_TABLE: 'limits',
   KEY_PEPPER: 'a pepper of at least thirty-two characters',
 };

@@ -1,10 +1,11 @@
-import { keys, newId, publishLora } from '@loraloom/jobs';
+import { batchRecordSchema, keys, newId, publishLora, putRecord, updateRecord } from '@loraloom/jobs';
 import { afterEach, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { routes, type Scope, scopeSchema } from './access.ts';
 import { newApiKey } from './api-key.ts';
 import { createApp } from './app.ts';
 import { errorSchema } from './error.ts';
+import { examples } from './examples.ts';
 import { lora, testApp } from './test-app.ts';
 
 afterEach(() => vi.useRealTimers());
@@ -29,6 +30,30 @@ const training = async (app: App, key = app.alpha) => ({
 const anImage = (app: App, key: string) => idOf(app.call('POST', '/v1/images', image, key));
 const aTraining = async (app: App, key: string) => idOf(app.call('POST', '/v1/trainings', await training(app, key), key));
 const aKey = (app: App, key: string) => idOf(app.call('POST', '/v1/keys', { scopes: ['images'] }, key));
+
+const aFileOfLines = (app: App, key?: string) =>
+  app.uploadBytes(new TextEncoder().encode(JSON.stringify({ custom_id: '1', ...image })), 'a.jsonl', 'application/jsonl', key);
+const aBatch = async (app: App, key: string) =>
+  idOf(app.call('POST', '/v1/batches', { input_file_id: await aFileOfLines(app, key) }, key));
+
+/** A batch that has ended, and of which a line has failed. */
+async function aFailedBatch(app: App, key: string) {
+  const id = await aBatch(app, key);
+  await updateRecord(app.bucket, keys.batchRecord('alpha', id), batchRecordSchema, (batch) => ({
+    ...batch,
+    status: 'succeeded' as const,
+    request_counts: { ...batch.request_counts, total: 1, failed: 1 },
+  }));
+  return id;
+}
+
+/** A webhook's delivery, of the end of an image that was canceled. */
+async function aDelivery(app: App, key: string) {
+  const image = await anImage(app, key);
+  const id = newId('delivery');
+  await putRecord(app.bucket, keys.deliveryRecord('alpha', id), { ...examples.delivery, id, subject_id: image });
+  return id;
+}
 
 /** A LoRA of alpha's, by a name that none had. */
 async function aLora({ bucket }: App) {
@@ -62,6 +87,16 @@ const rows: Record<string, Row> = {
   'GET /v1/images': { status: 200 },
   'GET /v1/images/{id}': { id: [anImage, newId('image')], status: 200 },
   'POST /v1/images/{id}/cancel': { id: [anImage, newId('image')], status: 200 },
+  'POST /v1/batches': { body: async (app) => ({ input_file_id: await aFileOfLines(app) }), status: 202 },
+  'GET /v1/batches': { status: 200 },
+  'GET /v1/batches/{id}': { id: [aBatch, newId('batch')], status: 200 },
+  'POST /v1/batches/{id}/cancel': { id: [aBatch, newId('batch')], status: 200 },
+  'POST /v1/batches/{id}/retry': { id: [aFailedBatch, newId('batch')], status: 202 },
+  'GET /v1/webhooks/secret': { status: 200 },
+  'POST /v1/webhooks/secret/rotate': { status: 200 },
+  'GET /v1/webhooks/deliveries': { status: 200 },
+  'GET /v1/webhooks/deliveries/{id}': { id: [aDelivery, newId('delivery')], status: 200 },
+  'POST /v1/webhooks/deliveries/{id}/replay': { id: [aDelivery, newId('delivery')], status: 202 },
   'GET /v1/loras': { status: 200 },
   'POST /v1/loras': {
     body: async (app) => ({ name: 'mine', model: 'emoji', file_id: await app.upload() }),
@@ -212,14 +247,14 @@ test.each(Object.entries(rows))('%s: with a token, if a stranger may', async (ro
   expect(await callRow(app, route, token)).toMatchObject(access.tokens ? { status } : refused);
 });
 
-test.each(Object.entries(rows))('%s: another tenant learns nothing of what is alpha’s', async (route, { id }) => {
+test.each(Object.entries(rows))('%s: another tenant learns nothing of what is alpha’s', async (route, { id, status }) => {
   const app = await testApp();
   if (id) {
     const theirs = await callRow(app, route, app.beta);
     expect(theirs).toMatchObject({ status: 404, code: 'not_found' });
     expect(theirs.said).toEqual((await callRow(app, route, app.beta, 'nobody’s')).said);
     // And it did nothing.
-    expect((await callRow(app, route, app.alpha)).status).toBe(200);
+    expect((await callRow(app, route, app.alpha)).status).toBe(status);
   } else {
     const things = [await anImage(app, app.alpha), await aTraining(app, app.alpha), await aKey(app, app.alpha), 'style'];
     const { text } = await callRow(app, route, app.beta);

@@ -39,6 +39,18 @@ export const routes: Record<string, Access> = {
   'GET /v1/images/{id}': anyOf('images'),
   'POST /v1/images/{id}/cancel': anyOf('images'),
 
+  'POST /v1/batches': withoutTokens('images'),
+  'GET /v1/batches': withoutTokens('images'),
+  'GET /v1/batches/{id}': withoutTokens('images'),
+  'POST /v1/batches/{id}/cancel': withoutTokens('images'),
+  'POST /v1/batches/{id}/retry': withoutTokens('images'),
+
+  'GET /v1/webhooks/secret': withoutTokens('admin'),
+  'POST /v1/webhooks/secret/rotate': withoutTokens('admin'),
+  'GET /v1/webhooks/deliveries': withoutTokens('admin'),
+  'GET /v1/webhooks/deliveries/{id}': withoutTokens('admin'),
+  'POST /v1/webhooks/deliveries/{id}/replay': withoutTokens('admin'),
+
   'GET /v1/loras': withoutTokens('images', 'trainings'),
   'POST /v1/loras': withoutTokens('trainings'),
   'POST /v1/loras:inspect': withoutTokens('images', 'trainings'),

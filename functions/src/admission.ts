@@ -16,7 +16,7 @@ const lookups = 16;
  * unfinished is not charged again, even if the first one's process died half-way. Nobody counts jobs down as they end, which a
  * crash could miss: when an account is full, the records of its oldest jobs are read, and those that have ended make room.
  */
-export function admission(services: Services, caller: Caller): Admit {
+export function admission(services: Pick<Services, 'bucket' | 'limits'>, caller: Caller): Admit {
   const { bucket, limits } = services;
   return async ({ kind, tenant, id, request, asked }) => {
     const withdrawals: (() => Promise<void>)[] = [];
@@ -26,22 +26,23 @@ export function admission(services: Services, caller: Caller): Admit {
     const cost = costOf(kind, request);
     const entry = entryOf(id, cost, (await sha256Hex(new TextEncoder().encode(JSON.stringify(asked)))).slice(0, 16));
     const allowed = await tenantLimits(bucket, tenant);
+    const mostOpen = caller.batch ? Math.ceil(allowed.unfinished_jobs / 2) : allowed.unfinished_jobs;
     for (const bound of boundsOf(caller, cost, allowed, idTime(id))) {
       const { account, limit, expiresAt } = bound;
       const counter = bound.counterOf(cost.counter, idTime(id));
       const charge = () =>
         limits.charge(account, {
           add: { [counter]: { n: cost.n, limit } },
-          open: { entry, limit: allowed.unfinished_jobs },
+          open: { entry, limit: mostOpen },
           ...(expiresAt === undefined ? {} : { expiresAt: expiresAt / 1000 }),
         });
       let charged = await charge();
-      const full = charged.open.length >= allowed.unfinished_jobs;
+      const full = charged.open.length >= mostOpen;
       if (!charged.charged && full && (await closeEnded(services, tenant, bound, charged.open, lookups)) > 0)
         charged = await charge();
       if (!charged.charged) {
         await withdraw();
-        throw refusal(cost, bound, charged.counters[counter] ?? 0, charged.open.length, allowed.unfinished_jobs);
+        throw refusal(cost, bound, charged.counters[counter] ?? 0, charged.open.length, mostOpen);
       }
       if (!charged.repeated) withdrawals.push(() => limits.close(account, entry, { [counter]: cost.n }));
     }

@@ -4,6 +4,7 @@ import { requestId } from 'hono/request-id';
 import { accessOf } from './access.ts';
 import { audit } from './audit.ts';
 import { authenticate } from './authenticate.ts';
+import { batches } from './batches.ts';
 import { ApiError, answerError } from './error.ts';
 import { files } from './files.ts';
 import { generate } from './generate.ts';
@@ -22,6 +23,7 @@ import { tokens } from './tokens.ts';
 import { trainingCheck } from './training-check.ts';
 import { trainings } from './trainings.ts';
 import { usage } from './usage.ts';
+import { webhooks } from './webhooks.ts';
 
 /** A thousand files with captions of 2,000 characters fit; Lambda takes 6 MB. */
 const maxBodyBytes = 4 * 1024 * 1024;
@@ -56,8 +58,10 @@ export function createApp(services: Services) {
   app.route('/', openaiImages(services));
   app.route('/', generate(services));
   app.route('/v1/images', images(services));
+  app.route('/v1/batches', batches(services));
   app.route('/', loraImports(services));
   app.route('/v1/loras', loras(services));
+  app.route('/v1/webhooks', webhooks(services));
   app.route('/v1/models', models(services));
   app.route('/v1/keys', apiKeys(services));
   app.route('/v1/tokens', tokens(services));

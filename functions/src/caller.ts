@@ -9,6 +9,8 @@ export interface Caller {
   scopes: readonly Scope[];
   /** The API key, if it is one. */
   key?: { id: string; expiresAt: number | undefined };
+  /** A batch, which leaves room for the tenant's other requests: it is refused when half of what may be unfinished is. */
+  batch?: true;
   /** What else bounds a token. Times in milliseconds since 1970. */
   token?: { loras: readonly string[] | undefined; quota: Quota; expiresAt: number };
 }

@@ -30,6 +30,7 @@ test.each(['lambda.ts', 'edge.ts'])('%s needs neither Node’s modules nor the A
     'hono/request-id',
     'hono/route',
     'jose',
+    'papaparse',
     'zod',
   ]);
 });

@@ -78,6 +78,10 @@ const statuses: Record<RequestErrorCode, ContentfulStatusCode> = {
   unknown_image: 422,
   not_a_picture: 422,
   too_many_shares: 422,
+  wrong_file_type: 422,
+  no_prices: 422,
+  nothing_to_retry: 409,
+  not_finished: 409,
   id_taken: 409,
   already_finished: 409,
 };

@@ -1,5 +1,9 @@
 import type {
   AuditEntry,
+  BatchEstimate,
+  BatchRequestInput,
+  BatchView,
+  DeliveryRecord,
   FileRequest,
   FileUpload,
   FileView,
@@ -18,6 +22,7 @@ import type {
   TrainingRecord,
   TrainingRequestInput,
   TrainingView,
+  WebhookSecret,
 } from '@loraloom/jobs';
 import type { z } from 'zod';
 import type { ApiKey } from './api-key.ts';
@@ -352,6 +357,75 @@ const usage: Usage = {
   used: { pictures: 412, training_steps: 1600, unfinished_jobs: 3 },
 };
 
+const batchRequest: BatchRequestInput = {
+  template: { custom_id: '{{sku}}', model: 'emoji', prompt: '{{name}}, white background', loras: [{ name: 'my-style' }] },
+  csv_file_id: 'file_7yt09zhtp4c8k2w6r0n3v5m1xe',
+  budget: { max_images: 5000 },
+};
+const batchEstimate: BatchEstimate = {
+  object: 'batch_estimate',
+  lines: 4999,
+  images: 4999,
+  estimated_gpu_seconds: 409.518,
+  estimated_cost: 0.122855,
+  currency: 'USD',
+  invalid_lines: 1,
+  refused_lines: 0,
+  errors: [{ line: 17, code: 'invalid_request', message: 'prompt: want at least 1 character', param: 'prompt' }],
+};
+const batchValidating: BatchView = {
+  id: 'batch_7yt09zhtm1q6x4d8n2k0w7r9vc',
+  object: 'batch',
+  status: 'validating',
+  cancel_requested: false,
+  created_at: '2026-11-24T09:05:00.000Z',
+  started_at: null,
+  finished_at: null,
+  request: { ...batchRequest, dry_run: false },
+  retry_of: null,
+  request_counts: { total: 0, queued: 0, running: 0, succeeded: 0, failed: 0, canceled: 0 },
+  error: null,
+  trace: { request_id: '0b7d9f4e-5a1c-4f0e-8a57-2b6c1d3e9f10' },
+  errors: [],
+  usage: { images: 0, estimated_gpu_seconds: 0, estimated_cost: 0, currency: 'USD' },
+  output: null,
+};
+const batchUrl = `https://s3.eu-central-1.amazonaws.com/loraloom/tenants/acme/batches/${batchValidating.id}`;
+const batch: BatchView = {
+  ...batchValidating,
+  status: 'succeeded',
+  started_at: '2026-11-24T09:05:02.000Z',
+  finished_at: '2026-11-24T09:13:00.000Z',
+  request_counts: { total: 900, queued: 0, running: 0, succeeded: 899, failed: 1, canceled: 0 },
+  usage: { images: 899, estimated_gpu_seconds: 73.646, estimated_cost: 0.022094, currency: 'USD' },
+  output: {
+    output_url: `${batchUrl}/output.jsonl?${signed}`,
+    errors_url: `${batchUrl}/errors.jsonl?${signed}`,
+    archives: [{ url: `${batchUrl}/0.zip?${signed}`, images: 899, size_bytes: 18_234_556 }],
+  },
+};
+
+const webhookSecret: WebhookSecret = {
+  object: 'webhook_secret',
+  secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=',
+  previous: null,
+  created_at: '2026-11-24T09:00:00.000Z',
+};
+const delivery: DeliveryRecord = {
+  id: 'whd_7yt09zhtv0c8r5n2k7w1m4x9qe',
+  object: 'webhook_delivery',
+  type: 'image.succeeded',
+  subject_id: image.id,
+  url: 'https://shop.example/hooks',
+  status: 'pending',
+  created_at: '2026-11-24T09:04:02.000Z',
+  finished_at: null,
+  attempts: 1,
+  attempts_left: 9,
+  next_attempt_at: '2026-11-24T09:04:14.000Z',
+  last_attempt: { at: '2026-11-24T09:04:02.000Z', status: 503, error: null },
+};
+
 export const examples = {
   audit,
   generation,
@@ -364,6 +438,12 @@ export const examples = {
   tokenRequest,
   token,
   usage,
+  webhookSecret,
+  delivery,
+  batchRequest,
+  batchEstimate,
+  batchValidating,
+  batch,
   fileRequest,
   file,
   fileUpload,

@@ -31,6 +31,8 @@ const typesByEnding: Record<string, string> = {
   png: 'image/png',
   webp: 'image/webp',
   safetensors: 'application/octet-stream',
+  jsonl: 'application/jsonl',
+  csv: 'text/csv',
 };
 
 /** An uploaded form as a request for a file, and its bytes. @throws ApiError 422 if such a file is not taken */

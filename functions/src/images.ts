@@ -9,6 +9,7 @@ import {
   listJobs,
   NoSuchRecord,
   readJob,
+  tellEnd,
 } from '@loraloom/jobs';
 import { z } from 'zod';
 import { ApiError, notFound } from './error.ts';
@@ -16,7 +17,7 @@ import { examples } from './examples.ts';
 import { formatQuery, imageViews, refuseExpired } from './image-view.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
-import { submitHeaders } from './submit.ts';
+import { reportUnsent, submitHeaders } from './submit.ts';
 import { imageBodySchema, submitImage } from './submit-image.ts';
 
 const params = z.object({ id: imageIdSchema });
@@ -83,7 +84,7 @@ const cancel = createRoute({
 
 /** Requests for pictures. */
 export function images(services: Services) {
-  const { bucket } = services;
+  const { bucket, queues } = services;
   const viewOf = imageViews(services);
   return newRouter()
     .openapi(post, async (c) => {
@@ -118,6 +119,7 @@ export function images(services: Services) {
       const image = await cancelJob(bucket, kind, tenant, id).catch((error) => {
         throw error instanceof NoSuchRecord ? notFound(`image ${id}`, 'id') : error;
       });
+      await tellEnd(bucket, queues.webhooks, tenant, image).catch(reportUnsent(c, services));
       return c.json(await viewOf(tenant, image), 200);
     });
 }

@@ -1,5 +1,7 @@
 export { type ApiKey, createApiKey, newApiKey, storeApiKey } from './api-key.ts';
 export { createApp } from './app.ts';
+export { tick } from './batch/tick.ts';
+export { consume } from './consume.ts';
 export type { OpenAIFile } from './file-upload.ts';
 export type { KeyRequest, NewKey } from './keys.ts';
 export { type TenantLimits, tenantLimitsSchema } from './limits.ts';
@@ -9,3 +11,5 @@ export type { Services } from './services.ts';
 export type { TokenRequestInput } from './token.ts';
 export type { Token } from './tokens.ts';
 export type { Usage } from './usage.ts';
+export { deliver } from './webhook/deliver.ts';
+export { nodePost } from './webhook/post.ts';

@@ -115,9 +115,13 @@ test('cancel against worker: whoever comes first, both see the same end', async 
     const end = await (await call('GET', `/v1/images/${id}`)).json();
     return `${answer.status} ${end.status} ${end.cancel_requested}`;
   };
-  const seen = new Set(await Promise.all(Array.from({ length: 100 }, race)));
   // Canceled while queued; asked to stop, but the worker was done before it looked; too late.
   const legal = ['200 canceled true', '200 succeeded true', '409 succeeded false'];
+  const seen = new Set<string>();
+  // Which of them come, a busy machine decides: a hundred at a time, until all have.
+  for (let round = 0; round < 20 && seen.size < legal.length; round++) {
+    for (const end of await Promise.all(Array.from({ length: 100 }, race))) seen.add(end);
+  }
   expect([...seen].sort()).toEqual(legal);
 });
 

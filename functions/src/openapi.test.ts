@@ -1,4 +1,8 @@
 import {
+  batchEstimateSchema,
+  batchRequestSchema,
+  batchViewSchema,
+  deliveryRecordSchema,
   fileRequestSchema,
   fileUploadSchema,
   fileViewSchema,
@@ -16,6 +20,7 @@ import {
   trainingRecordSchema,
   trainingRequestSchema,
   trainingViewSchema,
+  webhookSecretSchema,
 } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
@@ -114,6 +119,12 @@ test.each([
   ['loraReport', loraReportSchema],
   ['loraDownload', loraViewSchema],
   ['model', modelSchema],
+  ['batchRequest', batchRequestSchema],
+  ['batchEstimate', batchEstimateSchema],
+  ['batchValidating', batchViewSchema],
+  ['batch', batchViewSchema],
+  ['webhookSecret', webhookSecretSchema],
+  ['delivery', deliveryRecordSchema],
   ['imageRequest', imageRequestSchema],
   ['imageQueued', imageViewSchema],
   ['image', imageViewSchema],

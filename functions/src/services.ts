@@ -1,4 +1,4 @@
-import type { Bucket, JobQueues, Limits } from '@loraloom/jobs';
+import type { Bucket, JobQueues, Limits, Prices } from '@loraloom/jobs';
 import type { Moderator } from '@loraloom/moderation';
 import type { Context } from 'hono';
 import type { Oidc } from './oidc.ts';
@@ -16,6 +16,8 @@ export interface Services {
   origins: readonly string[];
   /** Most seconds that an answer may be held back, if less than the API allows: a gateway gives up before. */
   waitSeconds?: number;
+  /** What pictures cost here; without them nothing is estimated. */
+  prices?: Prices | undefined;
   /** Judges prompts, captions and names; default: by the word lists alone. */
   moderator?: Moderator;
   /** The address that a request came from, as whoever runs the app knows it; no header that a caller could write. */

@@ -11,7 +11,7 @@ import {
 } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
 import { memoryLimits } from '@loraloom/jobs/limits/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { type Scope, scopeSchema } from './access.ts';
 import { createApiKey } from './api-key.ts';
 import { createApp } from './app.ts';
@@ -59,7 +59,7 @@ export const lora: LoraVersion = {
 /** The app over a bucket and queues in memory, with a model, a LoRA of tenant `alpha`, and keys of two tenants. */
 export async function testApp() {
   const bucket = memoryBucket();
-  const queues = { trainings: memoryQueue(), images: memoryQueue() };
+  const queues = memoryQueues();
   const logged: Record<string, unknown>[] = [];
   /** The line that each request has in any case. */
   const requests: Record<string, unknown>[] = [];

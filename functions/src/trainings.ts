@@ -11,6 +11,7 @@ import {
   readTrainingEvents,
   type TrainingRecord,
   type TrainingView,
+  tellEnd,
   trainingEventSchema,
   trainingIdSchema,
   trainingRecordSchema,
@@ -23,7 +24,7 @@ import { examples } from './examples.ts';
 import { refuseUnfit, trainingTexts } from './moderate.ts';
 import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
-import { submit, submitHeaders } from './submit.ts';
+import { reportUnsent, submit, submitHeaders } from './submit.ts';
 import { requireTraining } from './token-loras.ts';
 
 const params = z.object({ id: trainingIdSchema });
@@ -100,7 +101,7 @@ const cancel = createRoute({
 
 /** Trainings of LoRAs. */
 export function trainings(services: Services) {
-  const { bucket } = services;
+  const { bucket, queues } = services;
   return newRouter()
     .openapi(post, async (c) => {
       const { model, name, trigger_word } = c.req.valid('json');
@@ -135,12 +136,13 @@ export function trainings(services: Services) {
       const training = await cancelJob(bucket, kind, c.var.caller.tenant, id).catch((error) => {
         throw error instanceof NoSuchRecord ? notFound(`training ${id}`, 'id') : error;
       });
+      await tellEnd(bucket, queues.webhooks, c.var.caller.tenant, training).catch(reportUnsent(c, services));
       return c.json(training, 200);
     });
 }
 
 /** The record with presigned URLs of what was made on the way. */
-async function viewOf(bucket: Bucket, tenant: string, record: TrainingRecord): Promise<TrainingView> {
+export async function viewOf(bucket: Bucket, tenant: string, record: TrainingRecord): Promise<TrainingView> {
   const { id, request } = record;
   const url = (key: string, filename?: string) =>
     bucket.presignGet(key, { expiresSeconds: 3600, ...(filename === undefined ? {} : { filename }) });

@@ -1,6 +1,6 @@
 import { createJob, type ImageRecord, images, readJob } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { type Attempt, attempt } from './attempt.ts';
 import type { Services } from './services.ts';
@@ -17,7 +17,7 @@ beforeEach(async () => {
   bucket = memoryBucket();
   services = {
     bucket,
-    queues: { trainings: memoryQueue(), images: memoryQueue() },
+    queues: memoryQueues(),
     modelsFolder: '',
     provider: 'cpu',
     slots: 1,

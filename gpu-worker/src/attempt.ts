@@ -12,6 +12,7 @@ import {
   type Progress,
   runDeadlineExceeded,
   runMillisecondsLeft,
+  tellEnd,
   updateAttempt,
 } from '@loraloom/jobs';
 import { Failure, isOutOfMemory } from './failure.ts';
@@ -42,7 +43,7 @@ class Late extends Error {}
  * @param work returns the job's output; throws Failure or InputError where trying again would not help
  */
 export async function attempt<Record extends JobRecord>(
-  { bucket, log, metrics }: Services,
+  { bucket, queues, log, metrics }: Services,
   kind: JobKind<object, Record>,
   { tenant, id, alone = false }: { tenant: string; id: string; alone?: boolean },
   stop: AbortSignal,
@@ -53,7 +54,14 @@ export async function attempt<Record extends JobRecord>(
     if (error instanceof NoSuchRecord) return undefined;
     throw error;
   });
-  if (!begun || isFinal(begun.status)) return;
+  if (!begun) return;
+  // A message that cannot be sent now is in the outbox.
+  const tell = (job: Record) =>
+    tellEnd(bucket, queues.webhooks, tenant, job).catch((error) =>
+      log({ level: 'warn', message: 'end not yet told', id, error: String(error) }),
+    );
+  await tell(begun);
+  if (isFinal(begun.status)) return;
   const about = { kind: kind.name, tenant, id, attempt: begun.attempts, ...begun.trace };
   log({ level: 'info', message: 'job begun', ...about });
   const startedAt = Date.parse(begun.started_at ?? begun.created_at);
@@ -69,7 +77,11 @@ export async function attempt<Record extends JobRecord>(
   const clock = left === undefined ? undefined : setTimeout(() => halted.abort(new Late()), left);
   let reported = 0;
   let latest: Progress | undefined;
-  const update = (change: (job: Record) => Record) => updateAttempt(bucket, kind, tenant, begun, change);
+  const update = async (change: (job: Record) => Record) => {
+    const job = await updateAttempt(bucket, kind, tenant, begun, change);
+    await tell(job);
+    return job;
+  };
   const end = (change: { status: JobStatus; error?: JobError }) =>
     update((job) => ({ ...job, ...change, finished_at: new Date().toISOString() })).then(told);
   try {

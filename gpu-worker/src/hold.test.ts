@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobMessage, Queue } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueue, memoryQueues } from '@loraloom/jobs/queue/memory';
 import { beforeEach, expect, it } from 'vitest';
 import { isOutOfMemory } from './failure.ts';
 import { type Hold, hold } from './hold.ts';
@@ -18,7 +18,7 @@ beforeEach(async () => {
   images = memoryQueue({ maxReceiveCount: 5, dead });
   services = {
     bucket: memoryBucket(),
-    queues: { trainings: memoryQueue(), images },
+    queues: { ...memoryQueues(), images },
     modelsFolder: '',
     provider: 'cpu',
     slots: 1,

@@ -19,6 +19,9 @@ const Environment = z.object({
   BUCKET: z.string(),
   TRAININGS_QUEUE_URL: z.url(),
   IMAGES_QUEUE_URL: z.url(),
+  /** Only to send to: what the outbox holds for them, and ends that a webhook waits for. */
+  BATCHES_QUEUE_URL: z.url(),
+  WEBHOOKS_QUEUE_URL: z.url(),
   /** Dead-letter queues to empty as well; in the cloud another program does. */
   DEAD_QUEUE_URLS: z
     .string()
@@ -68,7 +71,12 @@ const scraped = environment.METRICS_PORT === undefined ? undefined : serveMetric
 
 const services = {
   bucket,
-  queues: { trainings: sdkQueue(sqs, environment.TRAININGS_QUEUE_URL), images: sdkQueue(sqs, environment.IMAGES_QUEUE_URL) },
+  queues: {
+    trainings: sdkQueue(sqs, environment.TRAININGS_QUEUE_URL),
+    images: sdkQueue(sqs, environment.IMAGES_QUEUE_URL),
+    batches: sdkQueue(sqs, environment.BATCHES_QUEUE_URL),
+    webhooks: sdkQueue(sqs, environment.WEBHOOKS_QUEUE_URL),
+  },
   modelsFolder: environment.MODELS_DIR,
   provider: environment.EXECUTION_PROVIDER,
   slots: environment.SLOTS,

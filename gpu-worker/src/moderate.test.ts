@@ -19,7 +19,7 @@ import {
   trainings,
 } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { imageHandler } from './images.ts';
 import { bucketLoras } from './loras.ts';
@@ -46,7 +46,7 @@ let models: ReturnType<typeof bucketModels>;
 beforeAll(async () => {
   services = {
     bucket: memoryBucket(),
-    queues: { trainings: memoryQueue(), images: memoryQueue() },
+    queues: memoryQueues(),
     modelsFolder: await mkdtemp(join(tmpdir(), 'loraloom-models-')),
     provider: 'cpu',
     slots: 4,

@@ -1,9 +1,9 @@
-import type { Bucket, JobQueues } from '@loraloom/jobs';
+import type { Bucket, JobFolder, JobQueues } from '@loraloom/jobs';
 import type { Metrics } from '@loraloom/metrics';
 import type { PictureModerator } from './moderate.ts';
 import type { Protection } from './protection.ts';
 
-export type QueueName = keyof JobQueues;
+export type QueueName = JobFolder;
 
 /** What the worker needs from the outside; `main.ts` makes it, tests make it in memory. */
 export interface Services {

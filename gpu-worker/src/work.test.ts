@@ -29,7 +29,7 @@ import {
   trainings,
 } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readStored } from './loras.ts';
 import type { Services } from './services.ts';
@@ -41,7 +41,7 @@ const report = (error: unknown) => {
   throw error;
 };
 
-let services: Services & { queues: Record<'trainings' | 'images', ReturnType<typeof memoryQueue>> };
+let services: Services & { queues: ReturnType<typeof memoryQueues> };
 let lines: Record<string, unknown>[];
 let running: { stop(): Promise<void> }[];
 
@@ -50,7 +50,7 @@ beforeEach(async () => {
   running = [];
   services = {
     bucket: memoryBucket(),
-    queues: { trainings: memoryQueue(), images: memoryQueue() },
+    queues: memoryQueues(),
     modelsFolder: await mkdtemp(join(tmpdir(), 'loraloom-models-')),
     provider: 'cpu',
     slots: 4,

@@ -1,7 +1,7 @@
 import { createApp } from '@loraloom/functions';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
 import { memoryLimits } from '@loraloom/jobs/limits/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { describe, expect, test } from 'vitest';
 import { machineImage, stageNamed } from '../stage.ts';
 import { deploy, type Hands } from './deploy.ts';
@@ -199,8 +199,7 @@ describe('deploy', () => {
     expect(done).toEqual(['sst deploy production', 'open b', 'register the model']);
     expect(text()).toMatch(/API: +https:\/\/api\.example\nStudio: +https:\/\/studio\.example\nKey: +ll_/);
     const key = /ll_[0-9a-f]{72}/.exec(text())?.[0] ?? '';
-    const queues = { trainings: memoryQueue(), images: memoryQueue() };
-    const app = createApp({ bucket, queues, limits: memoryLimits(), pepper, origins: [], log: () => undefined });
+    const app = createApp({ bucket, queues: memoryQueues(), limits: memoryLimits(), pepper, origins: [], log: () => undefined });
     const keys = await app.request('/v1/keys', { headers: { authorization: `Bearer ${key}` } });
     expect(await keys.json()).toMatchObject({ data: [{ name: 'first', scopes: ['admin', 'images', 'trainings'] }] });
 

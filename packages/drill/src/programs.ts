@@ -100,11 +100,16 @@ export async function startWorker(
   const lines = await openLines(around, program, plan.death, dies, around.poison);
   const s3 = openS3({ region, credentials, endpoint: lines.s3.url });
   const sqs = openSqs({ region, credentials, endpoint: lines.sqs.url });
-  const { trainings, images } = world.queues;
+  const { trainings, images, batches, webhooks } = world.queues;
   const queue = (url: string) => sdkQueue(sqs, lines.queueUrl(url));
   const services = {
     bucket: sdkBucket(s3, bucketName),
-    queues: { trainings: queue(trainings.url), images: queue(images.url) },
+    queues: {
+      trainings: queue(trainings.url),
+      images: queue(images.url),
+      batches: queue(batches.url),
+      webhooks: queue(webhooks.url),
+    },
     modelsFolder: plan.modelsFolder,
     provider: 'cpu' as const,
     slots: plan.slots,
@@ -148,7 +153,12 @@ export async function startApi(
   const queue = (url: string) => fetchQueue({ ...access, endpoint: lines.sqs.url }, lines.queueUrl(url));
   const app = createApp({
     bucket,
-    queues: { trainings: queue(world.queues.trainings.url), images: queue(world.queues.images.url) },
+    queues: {
+      trainings: queue(world.queues.trainings.url),
+      images: queue(world.queues.images.url),
+      batches: queue(world.queues.batches.url),
+      webhooks: queue(world.queues.webhooks.url),
+    },
     limits: world.limits,
     pepper,
     origins: [],

@@ -44,7 +44,12 @@ export async function openWorld(folder: string) {
   const up: Partial<Record<'s3' | 'sqs', { url: string; close(): Promise<void> }>> = { s3, sqs };
   const s3Client = new S3Client({ region, endpoint: s3.url, forcePathStyle: true, credentials });
   const sqsClient = new SQSClient({ region, endpoint: sqs.url, credentials });
-  const queues = { trainings: await createQueue(sqsClient, 'trainings'), images: await createQueue(sqsClient, 'images') };
+  const queues = {
+    trainings: await createQueue(sqsClient, 'trainings'),
+    images: await createQueue(sqsClient, 'images'),
+    batches: await createQueue(sqsClient, 'batches'),
+    webhooks: await createQueue(sqsClient, 'webhooks'),
+  };
   const limits = openLimits(join(folder, 'limits.sqlite'));
   const watch = openWatch(({ kind, tenant, id }) => keys.jobRecord(kind === 'training' ? 'trainings' : 'images', tenant, id));
 

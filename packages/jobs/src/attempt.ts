@@ -2,6 +2,7 @@ import type { Bucket } from './bucket/port.ts';
 import { deadlinesSchema, isFinal, type JobError, type JobKind, type JobRecord } from './job.ts';
 import { keys } from './keys.ts';
 import { updateRecord } from './record.ts';
+import { noteEnd } from './webhook.ts';
 
 /** Another worker has begun a later attempt (this one's message expired meanwhile), or the job has ended. */
 export class AttemptLost extends Error {
@@ -23,7 +24,7 @@ export async function beginAttempt<Record extends JobRecord>(
   tenant: string,
   id: string,
 ): Promise<Record> {
-  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, (job) => {
+  const begin = (job: Record): Record | undefined => {
     if (isFinal(job.status)) return undefined;
     const now = new Date().toISOString();
     if (job.cancel_requested) return { ...job, status: 'canceled', finished_at: now };
@@ -40,7 +41,8 @@ export async function beginAttempt<Record extends JobRecord>(
     if ((runMillisecondsLeft(job) ?? 1) <= 0)
       return { ...job, status: 'failed', error: runDeadlineExceeded(job), finished_at: now };
     return { ...job, status: 'running', started_at: job.started_at ?? now, attempts: job.attempts + 1 };
-  });
+  };
+  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, begin, noteEnd(bucket, tenant));
 }
 
 /**
@@ -56,11 +58,12 @@ export async function updateAttempt<Record extends JobRecord>(
   begun: { id: string; attempts: number },
   change: (job: Record) => Record,
 ): Promise<Record> {
-  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, begun.id), kind.record, (job) => {
+  const fenced = (job: Record): Record => {
     // Fewer attempts: an answer from before this one began. Writing over it fails, and then it is read anew.
     if (job.attempts > begun.attempts || isFinal(job.status)) throw new AttemptLost(begun.id, begun.attempts);
     return change(job);
-  });
+  };
+  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, begun.id), kind.record, fenced, noteEnd(bucket, tenant));
 }
 
 /** Milliseconds until a job that was begun must have ended; undefined if it may take as long as it takes. */

@@ -35,7 +35,7 @@ export async function createTraining(
 
 /**
  * Accepts a request for pictures whose model and LoRAs exist and fit.
- * @throws RequestError `unknown_model`, `unknown_lora`, `lora_mismatch`, `image_wanted`, `unknown_file`, `file_not_uploaded`, `not_a_picture`
+ * @throws RequestError `id_taken`, or as settleImage does
  */
 export async function createImage(
   services: CreateServices,
@@ -46,6 +46,25 @@ export async function createImage(
   const repeated = givenId && (await repeatJob(services, images, { tenant, id: givenId, asked: request }, services.report));
   if (repeated) return repeated;
   const id = givenId ?? newId('image');
+  const settled = await settleImage(services.bucket, tenant, request, id);
+  return createJob(
+    services,
+    images,
+    { tenant, id, request: settled, asked: request, totalSteps: settled.steps },
+    services.report,
+  );
+}
+
+/**
+ * A request for pictures with every default filled in, and each LoRA's version.
+ * @throws RequestError `unknown_model`, `unknown_lora`, `lora_mismatch`, `image_wanted`, `unknown_file`, `file_not_uploaded`, `not_a_picture`
+ */
+export async function settleImage(
+  bucket: Bucket,
+  tenant: string,
+  request: z.output<typeof imageRequestSchema>,
+  id: string,
+): Promise<ImageRequest> {
   const { image, mask, image_strength } = request;
   for (const [param, given] of Object.entries({ mask, image_strength })) {
     if (given !== undefined && image === undefined)
@@ -53,11 +72,11 @@ export async function createImage(
   }
   const files = Object.entries({ image, mask }).flatMap(([param, id]) => (id === undefined ? [] : [{ id, param }]));
   const [model, loras] = await Promise.all([
-    wantModel(services.bucket, request.model),
-    Promise.all(request.loras.map((lora, i) => settleLora(services.bucket, tenant, request.model, lora, `loras.${i}.name`))),
-    wantPictures(services.bucket, tenant, files),
+    wantModel(bucket, request.model),
+    Promise.all(request.loras.map((lora, i) => settleLora(bucket, tenant, request.model, lora, `loras.${i}.name`))),
+    wantPictures(bucket, tenant, files),
   ]);
-  const settled: ImageRequest = {
+  return {
     ...request,
     width: request.width ?? model.resolution,
     height: request.height ?? model.resolution,
@@ -68,12 +87,6 @@ export async function createImage(
     loras,
     ...(image === undefined ? {} : { image_strength: image_strength ?? (mask === undefined ? 0.6 : 1) }),
   };
-  return createJob(
-    services,
-    images,
-    { tenant, id, request: settled, asked: request, totalSteps: settled.steps },
-    services.report,
-  );
 }
 
 /** The version that a request's LoRA stands for now. */

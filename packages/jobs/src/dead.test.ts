@@ -6,14 +6,14 @@ import { buryJob } from './dead.ts';
 import { imageRequestSchema, images } from './image.ts';
 import { keys } from './keys.ts';
 import { cancelJob, readJob } from './lifecycle.ts';
-import { memoryQueue } from './queue/memory.ts';
+import { memoryQueues } from './queue/memory.ts';
 
 const tenant = 'acme';
 
 /** A bucket with one image job that a worker has begun, and its message. */
 async function begun() {
   const bucket = memoryBucket();
-  const queues = { trainings: memoryQueue(), images: memoryQueue() };
+  const queues = memoryQueues();
   const model = {
     name: 'm',
     object: 'model',

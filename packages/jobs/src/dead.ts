@@ -4,6 +4,7 @@ import { isFinal, type JobKind, type JobMessage, type JobRecord, messageSchema }
 import { keys } from './keys.ts';
 import { NoSuchRecord, updateRecord } from './record.ts';
 import { trainings } from './training.ts';
+import { noteEnd } from './webhook.ts';
 
 /**
  * Ends the job of a message that was delivered too often: nobody could finish it, so it has failed, or was canceled if that
@@ -20,12 +21,14 @@ export async function buryJob(bucket: Bucket, body: string): Promise<JobMessage 
 
 async function end<Record extends JobRecord>(bucket: Bucket, kind: JobKind<object, Record>, { tenant, id }: JobMessage) {
   try {
-    await updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, (job) => {
+    const bury = (job: Record): Record | undefined => {
       if (isFinal(job.status)) return undefined;
       const finished_at = new Date().toISOString();
       if (job.cancel_requested) return { ...job, status: 'canceled', finished_at };
       return { ...job, status: 'failed', error: { code: 'worker_failed', message: reason(job), param: null }, finished_at };
-    });
+    };
+    // Whether it is told is up to the sweep of the outbox: what buries has no queue to send to.
+    await updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, bury, noteEnd(bucket, tenant));
   } catch (error) {
     if (!(error instanceof NoSuchRecord)) throw error;
   }

@@ -6,7 +6,8 @@ import { createRecord, listFolders, readRecord } from './record.ts';
 
 const uploadSeconds = 15 * 60;
 
-const pictureBytes = 20 * 2 ** 20;
+const mebibyte = 2 ** 20;
+const pictureBytes = 20 * mebibyte;
 
 /** What may be uploaded, and how many bytes of it at most. */
 const mostBytes = {
@@ -14,20 +15,28 @@ const mostBytes = {
   'image/png': pictureBytes,
   'image/webp': pictureBytes,
   // A LoRA, as .safetensors
-  'application/octet-stream': 512 * 2 ** 20,
+  'application/octet-stream': 512 * mebibyte,
+  // The lines of a batch, and its products
+  'application/jsonl': 100 * mebibyte,
+  'text/csv': 20 * mebibyte,
 } as const;
 
 const fileFields = z.strictObject({
   name: z.string().min(1).max(255).meta({ example: 'apple.png' }),
-  content_type: z.enum(['image/jpeg', 'image/png', 'image/webp', 'application/octet-stream']).meta({
-    description: 'A picture, or a LoRA to import (.safetensors) as application/octet-stream',
-    example: 'image/png',
-  }),
+  content_type: z
+    .enum(['image/jpeg', 'image/png', 'image/webp', 'application/octet-stream', 'application/jsonl', 'text/csv'])
+    .meta({
+      description: 'A picture, a LoRA to import (.safetensors) as application/octet-stream, or what a batch is made of',
+      example: 'image/png',
+    }),
   size_bytes: z
     .int()
     .min(1)
     .max(Math.max(...Object.values(mostBytes)))
-    .meta({ description: `Of a picture at most ${pictureBytes}`, example: 48213 }),
+    .meta({
+      description: `Of a picture or CSV at most ${pictureBytes}, of JSONL ${mostBytes['application/jsonl']}`,
+      example: 48213,
+    }),
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits')

@@ -9,6 +9,8 @@ export const idPrefixes = {
   image: 'img',
   file: 'file',
   lora: 'lora',
+  batch: 'batch',
+  delivery: 'whd',
   key: 'key',
   token: 'tok',
   audit: 'aud',
@@ -30,6 +32,8 @@ export const loraIdSchema = idSchema('lora');
 export const keyIdSchema = idSchema('key');
 export const tokenIdSchema = idSchema('token');
 export const auditIdSchema = idSchema('audit');
+export const batchIdSchema = idSchema('batch');
+export const deliveryIdSchema = idSchema('delivery');
 
 /**
  * A new id: the kind's prefix, 48 bits of time, 80 random bits.
@@ -39,6 +43,16 @@ export const auditIdSchema = idSchema('audit');
  * index object to keep in step and no walk through years of history.
  */
 export function newId(kind: IdKind, now: number = Date.now()): string {
+  return idOf(kind, now, crypto.getRandomValues(new Uint8Array(16)));
+}
+
+/** An id that follows from what it is made for: whoever makes it, and however often, it is the same one. */
+export async function derivedId(kind: IdKind, now: number, from: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(from));
+  return idOf(kind, now, new Uint8Array(digest, 0, 16));
+}
+
+function idOf(kind: IdKind, now: number, random: Uint8Array): string {
   let time = lastMoment - now;
   let text = '';
   for (let i = 0; i < 10; i++) {
@@ -46,7 +60,7 @@ export function newId(kind: IdKind, now: number = Date.now()): string {
     time = Math.floor(time / 32);
   }
   // 16 characters of 5 bits; 256 is a multiple of 32, so the remainder is uniform.
-  for (const byte of crypto.getRandomValues(new Uint8Array(16))) text += alphabet.charAt(byte % 32);
+  for (const byte of random) text += alphabet.charAt(byte % 32);
   return `${idPrefixes[kind]}_${text}`;
 }
 

@@ -4,6 +4,7 @@ import { deadlineFields, type JobKind, jobFields } from './job.ts';
 import { nameSchema } from './keys.ts';
 import { loraReferenceSchema } from './lora.ts';
 import { refusalSchema } from './refusal.ts';
+import { webhookFields } from './webhook.ts';
 
 export const samplerSchema = z.enum(['ddim', 'pndm', 'euler', 'euler_a', 'dpmpp_2m', 'dpmpp_2m_karras', 'unipc', 'lcm']);
 export type Sampler = z.infer<typeof samplerSchema>;
@@ -58,6 +59,7 @@ export const imageRequestSchema = z
         'An uploaded picture over the image: what is white or transparent in it is made anew, what is black is kept, pixel for pixel',
     }),
     ...deadlineFields,
+    ...webhookFields,
   })
   .meta({ id: 'ImageRequest' });
 

@@ -7,6 +7,8 @@ export const tenantSchema = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'want
 export const nameSchema = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'want 1 to 63 of a-z 0-9 . _ -');
 
 export type JobFolder = 'trainings' | 'images';
+/** Queues, and what of theirs the outbox may hold: messages of jobs, ticks of batches, ends that a webhook waits for. */
+export type QueueName = JobFolder | 'batches' | 'webhooks';
 
 /**
  * The layout of the bucket; nothing else spells a key. Every part is checked by its schema before it comes here.
@@ -18,14 +20,18 @@ export type JobFolder = 'trainings' | 'images';
  * tenants/{tenant}/images/{id}/request.json, record.json
  * tenants/{tenant}/loras/{name}/record.json, {lora_id}.json, {lora_id}.safetensors, {lora_id}.diffusers.safetensors, cover/
  * pictures/{tenant}/{image_id}/{index}.png, {index}.json   apart, since they may expire
+ * pictures/{tenant}/{batch_id}/{archive}.zip
+ * tenants/{tenant}/batches/{id}/record.json, lines/{chunk}.jsonl, results/{chunk}.json, output.jsonl, errors.jsonl
+ * tenants/{tenant}/deliveries/{id}/record.json
  * models/{name}/model.json and the diffusers folder beside it
  * paces/{folder}/{worker}.json             how fast a worker is, see pace.ts
  * tenants/{tenant}/limits.json           what the tenant may use, where it is not the default; see functions
  * keys/{hash}.json                       an API key by its hash, to know its bearer; see functions
  * keys/{tenant}/{id}/key.json            the same by its id, to list and to revoke it
+ * webhooks/{tenant}.json                 the secret that a tenant's webhooks are signed with
  * idempotency/{folder}/{tenant}/{hash}.json   the id that a caller's own key stands for, see idempotency.ts; expires
  * audit/entries/{tenant}/{day}/{id}.ndjson, audit/days/{tenant}/{day}.ndjson   who asked for what, see audit.ts; expires
- * outbox/{folder}/{tenant}/{id}          a message that may not have been sent yet, see outbox.ts
+ * outbox/{queue}/{tenant}/{id}           a message that may not have been sent yet, see outbox.ts
  * ```
  */
 export const keys = {
@@ -55,6 +61,18 @@ export const keys = {
     `tenants/${tenant}/loras/${name}/${loraId}.diffusers.safetensors`,
   loraCover: (tenant: string, name: string, source: string) => `tenants/${tenant}/loras/${name}/cover/${source}`,
 
+  batches: (tenant: string) => `tenants/${tenant}/batches/`,
+  batchRecord: (tenant: string, id: string) => `tenants/${tenant}/batches/${id}/record.json`,
+  batchLines: (tenant: string, id: string, chunk: number) => `tenants/${tenant}/batches/${id}/lines/${chunk}.jsonl`,
+  batchResults: (tenant: string, id: string, chunk: number) => `tenants/${tenant}/batches/${id}/results/${chunk}.json`,
+  batchOutput: (tenant: string, id: string) => `tenants/${tenant}/batches/${id}/output.jsonl`,
+  batchErrors: (tenant: string, id: string) => `tenants/${tenant}/batches/${id}/errors.jsonl`,
+  batchArchive: (tenant: string, id: string, archive: number) => `pictures/${tenant}/${id}/${archive}.zip`,
+
+  deliveries: (tenant: string) => `tenants/${tenant}/deliveries/`,
+  deliveryRecord: (tenant: string, id: string) => `tenants/${tenant}/deliveries/${id}/record.json`,
+  webhookSecret: (tenant: string) => `webhooks/${tenant}.json`,
+
   models: () => 'models/',
   model: (name: string) => `models/${name}/model.json`,
   modelFile: (name: string, path: string) => `models/${name}/${path}`,
@@ -70,7 +88,7 @@ export const keys = {
   apiKeys: (tenant: string) => `keys/${tenant}/`,
   apiKeyOf: (tenant: string, id: string) => `keys/${tenant}/${id}/key.json`,
 
-  idempotency: (tenant: string, folder: JobFolder, hash: string) => `idempotency/${folder}/${tenant}/${hash}.json`,
+  idempotency: (tenant: string, folder: JobFolder | 'batches', hash: string) => `idempotency/${folder}/${tenant}/${hash}.json`,
 
   auditTenants: () => 'audit/entries/',
   auditDays: (tenant: string) => `audit/entries/${tenant}/`,
@@ -79,7 +97,7 @@ export const keys = {
   auditDay: (tenant: string, day: string) => `audit/days/${tenant}/${day}.ndjson`,
 
   outbox: () => 'outbox/',
-  outboxEntry: (folder: JobFolder, tenant: string, id: string) => `outbox/${folder}/${tenant}/${id}`,
+  outboxEntry: (queue: QueueName, tenant: string, id: string) => `outbox/${queue}/${tenant}/${id}`,
 };
 
 /** So that keys sort as their numbers do. */

@@ -11,7 +11,7 @@ import { cancelJob, createJob, listJobs, readJob } from './lifecycle.ts';
 import type { LoraVersion } from './lora.ts';
 import type { Model } from './model.ts';
 import { sweepOutbox } from './outbox.ts';
-import { memoryQueue } from './queue/memory.ts';
+import { memoryQueue, memoryQueues } from './queue/memory.ts';
 import { NoSuchRecord, putRecord } from './record.ts';
 import { publishLora } from './registry.ts';
 import { trainings } from './training.ts';
@@ -53,7 +53,7 @@ const sha256 = createHash('sha256').update(picture).digest('hex');
 
 const fresh = () => {
   const bucket = memoryBucket();
-  return { bucket, queues: { trainings: memoryQueue(), images: memoryQueue() }, report: vi.fn() };
+  return { bucket, queues: memoryQueues(), report: vi.fn() };
 };
 let services = fresh();
 beforeEach(async () => {

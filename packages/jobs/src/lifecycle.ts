@@ -5,6 +5,7 @@ import { keys } from './keys.ts';
 import { dispatch, type JobQueues } from './outbox.ts';
 import { createRecord, listFolders, readRecord, updateRecord } from './record.ts';
 import { RequestError } from './request-error.ts';
+import { noteEnd } from './webhook.ts';
 
 export interface JobServices {
   bucket: Bucket;
@@ -135,10 +136,11 @@ export async function cancelJob<Record extends JobRecord>(
   tenant: string,
   id: string,
 ): Promise<Record> {
-  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, (job) => {
+  const cancel = (job: Record): Record | undefined => {
     if (job.status === 'canceled' || job.cancel_requested) return undefined;
     if (isFinal(job.status)) throw new RequestError('already_finished', `${id} has already ${job.status}`, 'id');
     if (job.status === 'running') return { ...job, cancel_requested: true };
     return { ...job, status: 'canceled', cancel_requested: true, finished_at: new Date().toISOString() };
-  });
+  };
+  return updateRecord(bucket, keys.jobRecord(kind.folder, tenant, id), kind.record, cancel, noteEnd(bucket, tenant));
 }

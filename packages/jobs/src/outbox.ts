@@ -1,12 +1,15 @@
 import { z } from 'zod';
+import { batchRecordSchema, isFinalBatch, sendTick } from './batch.ts';
 import type { Bucket } from './bucket/port.ts';
 import { idTime } from './ids.ts';
 import { type JobMessage, jobStatusSchema, messageSchema, traceSchema } from './job.ts';
-import { type JobFolder, keys } from './keys.ts';
+import { type JobFolder, keys, type QueueName } from './keys.ts';
 import type { Queue } from './queue/port.ts';
 import { readRecord } from './record.ts';
+import { endMessageSchema, recordKey, sendEnd } from './webhook.ts';
 
-export type JobQueues = Record<JobFolder, Queue>;
+/** A queue for each kind of message. */
+export type JobQueues = Record<QueueName, Queue>;
 
 const folders = { training: 'trainings', image: 'images' } as const;
 
@@ -37,11 +40,12 @@ export async function sweepOutbox(
   do {
     const page = await bucket.list(keys.outbox(), after === undefined ? {} : { after });
     for (const { key } of page.keys) {
-      const message = messageOf(key);
-      if (!message || now - idTime(message.id) < olderThanSeconds * 1000) continue;
+      const entry = entryOf(key);
+      if (!entry || now - idTime(entry.id) < olderThanSeconds * 1000) continue;
       try {
-        if (await sendAgain(bucket, queues, message)) sent++;
-        else await bucket.delete(key);
+        const found = await sweeps[entry.queue]({ bucket, queues, now, ...entry });
+        if (found === 'sent') sent++;
+        if (found === 'nothing to send') await bucket.delete(key);
       } catch (error) {
         errors.push(error);
       }
@@ -52,20 +56,59 @@ export async function sweepOutbox(
   return sent;
 }
 
+type Sweep = (of: {
+  bucket: Bucket;
+  queues: JobQueues;
+  now: number;
+  tenant: string;
+  id: string;
+}) => Promise<'sent' | 'nothing to send' | 'not yet'>;
+
+/** Seconds without a tick after which a batch's chain of ticks counts as broken: longer than one may take. */
+const brokenSeconds = 15 * 60;
+
+/** What an old entry means, a row a queue. */
+const sweeps: Record<QueueName, Sweep> = {
+  trainings: sweepJob('trainings'),
+  images: sweepJob('images'),
+
+  /** A batch keeps its entry until it has ended, so that its ticks go on even if a message was given up on. */
+  async batches({ bucket, queues, now, tenant, id }) {
+    const batch = (await readRecord(bucket, keys.batchRecord(tenant, id), batchRecordSchema))?.record;
+    if (!batch || isFinalBatch(batch.status)) return 'nothing to send';
+    if (now - Date.parse(batch.fanout.ticked_at) < brokenSeconds * 1000) return 'not yet';
+    await sendTick(queues.batches, { kind: 'batch', tenant, id, tick: batch.fanout.tick });
+    return 'sent';
+  },
+
+  /** The entry is there before the end is written. Whoever died in between is followed by another that writes one. */
+  async webhooks({ bucket, queues, tenant, id }) {
+    const ended = await readRecord(bucket, recordKey(tenant, id), z.object({ finished_at: z.string().nullable() }));
+    if (!ended) return 'nothing to send';
+    if (ended.record.finished_at === null) return 'not yet';
+    await sendEnd(bucket, queues.webhooks, tenant, id);
+    return 'sent';
+  },
+};
+
 const sweptSchema = z.object({ status: jobStatusSchema, trace: traceSchema.nullable().default(null) });
 
-/** False if there is nothing to send: the job was never accepted (its request died before the record), or has begun. */
-async function sendAgain(bucket: Bucket, queues: JobQueues, message: JobMessage): Promise<boolean> {
-  const key = keys.jobRecord(folders[message.kind], message.tenant, message.id);
-  const job = await readRecord(bucket, key, sweptSchema);
-  if (job?.record.status !== 'queued') return false;
-  const { trace } = job.record;
-  await dispatch(bucket, queues, { ...message, ...(trace ? { trace } : {}) });
-  return true;
+/** There is nothing to send if the job was never accepted (its request died before the record), or has begun. */
+function sweepJob(folder: JobFolder): Sweep {
+  return async ({ bucket, queues, tenant, id }) => {
+    const job = await readRecord(bucket, keys.jobRecord(folder, tenant, id), sweptSchema);
+    if (job?.record.status !== 'queued') return 'nothing to send';
+    const { trace } = job.record;
+    const kind = folder === 'trainings' ? 'training' : 'image';
+    await dispatch(bucket, queues, messageSchema.parse({ kind, tenant, id, ...(trace ? { trace } : {}) }));
+    return 'sent';
+  };
 }
 
-/** The message that an entry's key stands for; see keys.ts. */
-function messageOf(key: string): JobMessage | undefined {
-  const [, folder, tenant, id] = /^outbox\/(trainings|images)\/([^/]+)\/([^/]+)$/.exec(key) ?? [];
-  return messageSchema.safeParse({ kind: folder === 'trainings' ? 'training' : 'image', tenant, id }).data;
+/** What an entry's key stands for; see keys.ts. */
+function entryOf(key: string): { queue: QueueName; tenant: string; id: string } | undefined {
+  const [, queue, tenant, id] = /^outbox\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(key) ?? [];
+  const parsed = endMessageSchema.omit({ attempt: true, kind: true }).safeParse({ tenant, id });
+  const known = z.enum(['trainings', 'images', 'batches', 'webhooks']).safeParse(queue);
+  return parsed.success && known.success ? { queue: known.data, ...parsed.data } : undefined;
 }

@@ -47,6 +47,7 @@ export async function createRecord(bucket: Bucket, key: string, record: object):
  * Changes a record by compare-and-swap: reads it, applies `change`, writes it back if nobody else wrote meanwhile, else
  * begins again with what the other one wrote. So `change` may run several times, and is where the caller decides on the
  * record as it is *now*. It returns the new record, or undefined (or the same object) to leave all as it is.
+ * @param before is awaited with the new record before it is written, as often as that is tried
  * @returns the record as it lies in the bucket afterwards
  */
 export async function updateRecord<T extends object>(
@@ -54,6 +55,7 @@ export async function updateRecord<T extends object>(
   key: string,
   schema: z.ZodType<T>,
   change: (record: T) => T | undefined,
+  before?: (changed: T) => Promise<void>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const stored = await readRecord(bucket, key, schema);
@@ -61,6 +63,7 @@ export async function updateRecord<T extends object>(
     const changed = change(stored.record);
     if (!changed || changed === stored.record) return stored.record;
     refuseStepBack(key, stored.record, changed);
+    await before?.(changed);
     try {
       await write(bucket, key, schema.parse(changed), { ifMatch: stored.etag });
       return changed;

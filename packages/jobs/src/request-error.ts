@@ -17,6 +17,10 @@ export type RequestErrorCode =
   | 'unknown_image'
   | 'not_a_picture'
   | 'too_many_shares'
+  | 'wrong_file_type'
+  | 'no_prices'
+  | 'nothing_to_retry'
+  | 'not_finished'
   | 'id_taken'
   | 'already_finished';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fileIdSchema, trainingIdSchema } from './ids.ts';
 import { nameSchema } from './keys.ts';
+import { webhookFields } from './webhook.ts';
 
 const pictureSchema = z.strictObject({
   file_id: fileIdSchema,
@@ -172,6 +173,7 @@ export const trainingRequestSchema = z
       .enum(['no', 'fp16'])
       .optional()
       .meta({ description: 'What the network computes in; the LoRA is float32 in either case. Default: no' }),
+    ...webhookFields,
   })
   .meta({ id: 'TrainingRequest' });
 

@@ -60,11 +60,14 @@ function wantRank(of: string, had: number, rank: number) {
   if (had !== rank) throw new RequestError('lora_mismatch', `${of} has rank ${had}, not ${rank}; want rank ${had}`, 'rank');
 }
 
+/** What the content types of wanted files begin with. */
+type FileType = 'image/' | 'application/jsonl' | 'text/csv';
+
 /** How many files are looked up at a time: a thousand at once would exhaust the sockets of a small function. */
 const lookups = 32;
 
 /**
- * Pictures that are there with all of their bytes.
+ * Files of a type that are there with all of their bytes.
  * @param look what else is wanted of a file, read while at it; undefined says that its bytes are not there
  * @returns by id
  */
@@ -73,6 +76,7 @@ export async function wantFiles<T>(
   tenant: string,
   files: readonly { id: string; param: string }[],
   look: (record: FileRecord, key: string) => Promise<T | undefined>,
+  type: FileType = 'image/',
 ): Promise<Map<string, T>> {
   const firstUse = new Map<string, string>();
   for (const { id, param } of files) if (!firstUse.has(id)) firstUse.set(id, param);
@@ -83,8 +87,11 @@ export async function wantFiles<T>(
       const [id, param] = next;
       const stored = await readRecord(bucket, keys.fileRecord(tenant, id), fileRecordSchema);
       if (!stored) throw new RequestError('unknown_file', `no file ${id}`, param);
-      if (!stored.record.content_type.startsWith('image/'))
-        throw new RequestError('not_a_picture', `${id} is ${stored.record.content_type}; want a picture`, param);
+      const { content_type } = stored.record;
+      if (!content_type.startsWith(type)) {
+        if (type === 'image/') throw new RequestError('not_a_picture', `${id} is ${content_type}; want a picture`, param);
+        throw new RequestError('wrong_file_type', `${id} is ${content_type}; want ${type}`, param);
+      }
       const seen = await look(stored.record, keys.fileContent(tenant, id));
       if (seen === undefined) {
         const message = `the ${stored.record.size_bytes} bytes of ${id} have not been uploaded; PUT them to its upload URL first`;
@@ -98,11 +105,16 @@ export async function wantFiles<T>(
 }
 
 /** Pictures that are there, nothing more being wanted of them. */
-export async function wantPictures(bucket: Bucket, tenant: string, files: readonly { id: string; param: string }[]) {
-  await wantFiles(
-    bucket,
-    tenant,
-    files,
-    async ({ size_bytes }, key) => (await bucket.head(key))?.size === size_bytes || undefined,
-  );
+export const wantPictures = (bucket: Bucket, tenant: string, files: readonly { id: string; param: string }[]) =>
+  wantUploads(bucket, tenant, files, 'image/');
+
+/** As wantFiles, nothing more being wanted of them. */
+export async function wantUploads(
+  bucket: Bucket,
+  tenant: string,
+  files: readonly { id: string; param: string }[],
+  type: FileType,
+): Promise<void> {
+  const look = async ({ size_bytes }: FileRecord, key: string) => (await bucket.head(key))?.size === size_bytes || undefined;
+  await wantFiles(bucket, tenant, files, look, type);
 }

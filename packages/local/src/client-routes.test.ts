@@ -4,7 +4,7 @@ import { createApiKey, createApp } from '@loraloom/functions';
 import { createRecord, idTime, imageIdSchema, keys, type LoraVersion, type Model, newId, publishLora } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
 import { memoryLimits } from '@loraloom/jobs/limits/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 
@@ -49,7 +49,7 @@ const withoutCall = ['GET /healthz', 'POST /generate', 'POST /v1/images/generati
 
 test('there is a call for every route, and each does what it says', async () => {
   const bucket = memoryBucket();
-  const queues = { trainings: memoryQueue(), images: memoryQueue() };
+  const queues = memoryQueues();
   const app = createApp({ bucket, queues, limits: memoryLimits(), pepper, origins: [], log: () => undefined });
   const owner = { name: null, scopes: ['images' as const, 'trainings' as const, 'admin' as const], expires_at: null };
   const { key: apiKey } = await createApiKey(bucket, pepper, 'local', owner);

@@ -3,7 +3,7 @@ import { createApiKey, createApp, newApiKey } from '@loraloom/functions';
 import { beginAttempt, images, keys, type Model, putRecord, trainings, updateAttempt } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
 import { memoryLimits } from '@loraloom/jobs/limits/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { expect, test } from 'vitest';
 
 const pepper = 'a pepper of at least thirty-two characters';
@@ -30,7 +30,7 @@ const pictureOf = (byte: number) =>
 /** The client over the app itself, without a network; requests to the bucket go to the bucket. */
 async function setUp() {
   const bucket = memoryBucket();
-  const queues = { trainings: memoryQueue(), images: memoryQueue() };
+  const queues = memoryQueues();
   const app = createApp({ bucket, queues, limits: memoryLimits(), pepper, origins: [], log: () => undefined });
   const { key: apiKey } = await createApiKey(bucket, pepper, 'local', {
     name: null,

@@ -2,7 +2,7 @@ import { CreateQueueCommand, SendMessageBatchCommand } from '@aws-sdk/client-sqs
 import { consume } from '@loraloom/gpu-worker';
 import { newId } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { testSqs } from './sqs/test-sqs.ts';
@@ -36,7 +36,7 @@ test('a tenant’s burst of 5,000 pictures delays another’s single one by no m
     await vi.waitFor(() => expect(started.length).toBe(before + slots), { timeout: 10_000, interval: 5 });
   };
   const stop = new AbortController();
-  const queues = { images: queue, trainings: memoryQueue() };
+  const queues = { ...memoryQueues(), images: queue };
   const times = { visibilitySeconds: 60, maxVisibilitySeconds: 41_400, graceSeconds: 60 };
   const services = { bucket: memoryBucket(), queues, ...times, log: () => undefined };
   const handler = async ({ tenant, id }: { tenant: string; id: string }) => {

@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -102,4 +105,57 @@ it('finishes a training once whose worker is killed', async () => {
   expect(training).toMatchObject({ status: 'succeeded', attempts: 2, progress: { step: 120 } });
   expect(stack.worker.pid()).not.toBe(pid);
   expect((await api.loras.list()).data.filter(({ name }) => name === 'survivor')).toHaveLength(1);
+}, 120_000);
+
+it('carries a batch through, puts out what it made, and tells a webhook', async () => {
+  const told: { id: string | string[] | undefined; text: string }[] = [];
+  const receiver = createServer(async (request, response) => {
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    told.push({ id: request.headers['webhook-id'], text });
+    response.writeHead(204).end();
+  });
+  receiver.listen(0, '127.0.0.1');
+  await once(receiver, 'listening');
+  const address = receiver.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const call = async (path: string, body?: object) => {
+    const headers = { authorization: `Bearer ${stack.apiKey}`, 'content-type': 'application/json' };
+    const answer = await fetch(
+      `${stack.url}${path}`,
+      body ? { method: 'POST', headers, body: JSON.stringify(body) } : { headers },
+    );
+    expect(answer.ok).toBe(true);
+    return answer.json();
+  };
+  const csv = Buffer.from('sku,name\nA1,cat\nB2,dog\n');
+  const sha256 = createHash('sha256').update(csv).digest('hex');
+  const file = await call('/v1/files', { name: 'a.csv', content_type: 'text/csv', size_bytes: csv.length, sha256 });
+  expect((await fetch(file.upload.url, { method: 'PUT', headers: file.upload.headers, body: csv })).ok).toBe(true);
+  const request = {
+    template: { custom_id: '{{sku}}', model: 'tiny', prompt: 'a {{name}}', n: 2 },
+    csv_file_id: file.id,
+    webhook_url: `http://localhost:${port}/`,
+  };
+  expect(await call('/v1/batches', { ...request, dry_run: true })).toMatchObject({ lines: 2, images: 4, errors: [] });
+  const { id } = await call('/v1/batches', request);
+  while (told.length === 0) await sleep(100);
+  const batch = await call(`/v1/batches/${id}`);
+  expect(batch).toMatchObject({ status: 'succeeded', request_counts: { total: 2, succeeded: 2 } });
+  expect(JSON.parse(told[0]?.text ?? '')).toMatchObject({ type: 'batch.succeeded', data: { id, status: 'succeeded' } });
+  expect((await call('/v1/webhooks/deliveries')).data).toMatchObject([{ id: told[0]?.id, subject_id: id }]);
+  const output = await (await fetch(batch.output.output_url)).text();
+  const lines = output
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text));
+  expect(lines.map(({ custom_id }) => custom_id)).toEqual(['A1', 'B2']);
+  const zip = Buffer.from(await (await fetch(batch.output.archives[0].url)).arrayBuffer());
+  expect([zip.length, batch.output.archives[0].images]).toEqual([batch.output.archives[0].size_bytes, 4]);
+  // The pictures lie in it as they are.
+  for (const { index, url } of (await call(`/v1/images/${lines[1].id}`)).output.images) {
+    expect(zip.includes(`B2/${index}.png`)).toBe(true);
+    expect(zip.includes(Buffer.from(await (await fetch(url)).arrayBuffer()))).toBe(true);
+  }
+  receiver.close();
 }, 120_000);

@@ -6,11 +6,12 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { getRequestListener } from '@hono/node-server';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { serveStatic } from '@hono/node-server/serve-static';
-import { createApp, storeApiKey, tenantLimitsSchema } from '@loraloom/functions';
-import { createRecord, keys } from '@loraloom/jobs';
+import { consume, createApp, deliver, nodePost, storeApiKey, tenantLimitsSchema, tick } from '@loraloom/functions';
+import { batchMessageSchema, createRecord, endMessageSchema, keys } from '@loraloom/jobs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
 import { openMetrics } from '@loraloom/metrics';
+import { startConsumer } from './consumer.ts';
 import { openLimits } from './limits.ts';
 import { createQueue } from './queue.ts';
 import { type ModelDescription, registerModel } from './register-model.ts';
@@ -71,6 +72,16 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
     const bucket = sdkBucket(s3Client, bucketName);
     const trainings = await createQueue(sqsClient, 'trainings');
     const images = await createQueue(sqsClient, 'images');
+    const batches = await createQueue(sqsClient, 'batches');
+    const webhooks = await createQueue(sqsClient, 'webhooks');
+    const queues = {
+      trainings: sdkQueue(sqsClient, trainings.url),
+      images: sdkQueue(sqsClient, images.url),
+      batches: sdkQueue(sqsClient, batches.url),
+      webhooks: sdkQueue(sqsClient, webhooks.url),
+    };
+    // The line of every request would drown the rest in a terminal.
+    const log = (line: Record<string, unknown>) => line.message !== 'request' && console.error(JSON.stringify(line));
     for (const { folder: modelFolder, ...description } of models) await registerModel(bucket, modelFolder, description);
     await storeApiKey(bucket, pepper, apiKey, {
       id: `key_${'0'.repeat(26)}`,
@@ -87,19 +98,18 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
 
     const metrics = openMetrics('loraloom-local', otlpEndpoint);
     closing.push(() => metrics.end());
-    for (const queue of ['trainings', 'images']) metrics.watchQueue(queue, async () => sqs.backlog(queue));
+    for (const queue of Object.keys(queues)) metrics.watchQueue(queue, async () => sqs.backlog(queue));
     const metricsPort = await freePort();
 
     const app = createApp({
       bucket,
-      queues: { trainings: sdkQueue(sqsClient, trainings.url), images: sdkQueue(sqsClient, images.url) },
+      queues,
       limits,
       pepper,
       origins: [],
       measure: metrics.request,
       ipOf: (c) => getConnInfo(c).remote.address,
-      // The line of every request would drown the rest in a terminal.
-      log: (line) => line.message !== 'request' && console.error(JSON.stringify(line)),
+      log,
     });
     app.get('/metrics', async (c) => {
       const worker = await fetch(`http://127.0.0.1:${metricsPort}/metrics`).then(
@@ -115,6 +125,17 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
       server.closeAllConnections();
       return new Promise((resolve) => server.close(resolve));
     });
+    const services = { bucket, queues, limits, log, post: nodePost({ allowLocal: true }) };
+    closing.push(
+      startConsumer(queues.batches, (body) => consume(body, batchMessageSchema, (message) => tick(services, message), log), log),
+    );
+    closing.push(
+      startConsumer(
+        queues.webhooks,
+        (body) => consume(body, endMessageSchema, (message) => deliver(services, message), log),
+        log,
+      ),
+    );
     const worker = startWorkerProcess(
       {
         AWS_REGION: region,
@@ -123,6 +144,8 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
         BUCKET: bucketName,
         TRAININGS_QUEUE_URL: trainings.url,
         IMAGES_QUEUE_URL: images.url,
+        BATCHES_QUEUE_URL: batches.url,
+        WEBHOOKS_QUEUE_URL: webhooks.url,
         DEAD_QUEUE_URLS: [trainings.deadUrl, images.deadUrl].join(','),
         MODELS_DIR: join(folder, 'models'),
         S3_ENDPOINT: s3.url,

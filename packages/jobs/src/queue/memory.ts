@@ -1,15 +1,23 @@
+import type { QueueName } from '../keys.ts';
 import type { Queue, Received } from './port.ts';
 
 type Held = { body: string; visibleAt: number; receiveCount: number; receipt: string };
+
+export type MemoryQueue = Queue & {
+  /** Messages in the queue, hidden ones too. */
+  size(): number;
+};
+
+/** One for each kind of message. */
+export function memoryQueues(): Record<QueueName, MemoryQueue> {
+  return { trainings: memoryQueue(), images: memoryQueue(), batches: memoryQueue(), webhooks: memoryQueue() };
+}
 
 /**
  * A queue in this process's memory, for unit tests.
  * @param options.dead where a message goes instead of a delivery more than `maxReceiveCount`
  */
-export function memoryQueue(options: { visibilitySeconds?: number; maxReceiveCount?: number; dead?: Queue } = {}): Queue & {
-  /** Messages in the queue, hidden ones too. */
-  size(): number;
-} {
+export function memoryQueue(options: { visibilitySeconds?: number; maxReceiveCount?: number; dead?: Queue } = {}): MemoryQueue {
   const { visibilitySeconds: standard = 30, maxReceiveCount = 5, dead } = options;
   const held = new Set<Held>();
   let receipts = 0;
