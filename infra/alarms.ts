@@ -48,20 +48,15 @@ export function createAlarms(stage: Stage, { api, queues, gpu }: Needs) {
       1,
       1,
     );
-    // The age counts from the sending, also of what is being worked on, and a training may well take longer.
-    if (kind === 'trainings') {
-      const waiting = ofQueue(live, 'ApproximateNumberOfMessagesVisible', 'Minimum');
-      alarm('TrainingsStuck', 'for 15 minutes some training has been waiting: no machine, or too few?', waiting, minute, 15, 1);
-    } else {
+    if (kind === 'images') {
       const age = ofQueue(live, 'ApproximateAgeOfOldestMessage', 'Maximum');
-      alarm(
-        `${title}Stuck`,
-        `${kind}: the oldest has been waiting for 15 minutes: no machine, or too few?`,
-        age,
-        minute,
-        1,
-        15 * minute,
-      );
+      const description = 'images: the oldest has been waiting for 15 minutes: no machine, or too few?';
+      alarm('ImagesStuck', description, age, minute, 1, 15 * minute);
+    } else {
+      // The age counts from the sending: also of what is being worked on, which a training is for longer, and of what is sent
+      // with a delay, as a webhook that is to be tried again.
+      const waiting = ofQueue(live, 'ApproximateNumberOfMessagesVisible', 'Minimum');
+      alarm(`${title}Stuck`, `${kind}: for 15 minutes there were always some waiting`, waiting, minute, 15, 1);
     }
   }
   const errors = { namespace: 'AWS/ApiGateway', metricName: '5xx', statistic: 'Sum', dimensions: { ApiId: api.nodes.api.id } };

@@ -1,6 +1,6 @@
 import type { Bucket } from './bucket.ts';
 import type { Limits } from './limits.ts';
-import type { Queues } from './queues.ts';
+import { type Queues, queueUrls } from './queues.ts';
 import type { Stage } from './stage.ts';
 
 interface Needs {
@@ -38,8 +38,7 @@ export function answerApi({ oidc, redactPrompts }: Stage, api: Api, { bucket, qu
     timeout: '29 seconds', // The gateway gives up after 30.
     environment: {
       BUCKET: bucket.name,
-      TRAININGS_QUEUE_URL: queues.trainings.live.url,
-      IMAGES_QUEUE_URL: queues.images.live.url,
+      ...queueUrls(queues),
       LIMITS_TABLE: limits.name,
       CORS_ORIGINS: origins.apply((list) => list.join(',')),
       KEY_PEPPER: pepper.value,
@@ -60,6 +59,7 @@ export function answerApi({ oidc, redactPrompts }: Stage, api: Api, { bucket, qu
           'outbox/*',
           'idempotency/*',
           'audit/*',
+          'webhooks/*',
         ),
       },
       {
@@ -72,6 +72,9 @@ export function answerApi({ oidc, redactPrompts }: Stage, api: Api, { bucket, qu
           'tenants/*/images/*/request.json',
           'tenants/*/images/*/record.json',
           'tenants/*/loras/*',
+          'tenants/*/batches/*/record.json',
+          'tenants/*/deliveries/*/record.json',
+          'webhooks/*',
           'outbox/*',
           'idempotency/*',
           'keys/*',
@@ -81,7 +84,8 @@ export function answerApi({ oidc, redactPrompts }: Stage, api: Api, { bucket, qu
       { actions: ['s3:DeleteObject'], resources: objects('outbox/*', 'tenants/*/files/*', 'keys/*') },
       // Without it S3 answers 403, not 404, for an object that is not there. A condition on the prefix would bring that back.
       { actions: ['s3:ListBucket'], resources: [bucket.arn] },
-      { actions: ['sqs:SendMessage', 'sqs:GetQueueAttributes'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
+      { actions: ['sqs:SendMessage'], resources: Object.values(queues).map(({ live }) => live.arn) },
+      { actions: ['sqs:GetQueueAttributes'], resources: [queues.images.live.arn] },
       { actions: ['dynamodb:GetItem', 'dynamodb:UpdateItem'], resources: [limits.arn] },
     ],
   });

@@ -101,12 +101,16 @@ describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s'
   test('a function that is given messages answers which of them failed, before they come again', () => {
     const sources = all('EventSourceMapping').map(({ inputs }) => inputs);
     expect(sources.map(({ eventSourceArn }) => eventSourceArn).sort()).toEqual(
-      [queueArn('ImagesDead'), queueArn('TrainingsDead')].sort(),
+      ['ImagesDead', 'TrainingsDead', 'Batches', 'Webhooks'].map(queueArn).sort(),
     );
     for (const { functionResponseTypes } of sources) expect(functionResponseTypes).toEqual(['ReportBatchItemFailures']);
     for (const name of kinds) {
       const hidden = z.number().parse(one('Queue', `${name}DeadQueue`).visibilityTimeoutSeconds);
       expect(one('Function', `${name}DeadSubscriber`).timeout).toBeLessThan(hidden);
+    }
+    for (const name of ['Batches', 'Webhooks']) {
+      const hidden = z.number().parse(one('Queue', `${name}Queue`).visibilityTimeoutSeconds);
+      expect(one('Function', `${name}Subscriber`).timeout).toBeLessThan(hidden);
     }
   });
 
@@ -139,11 +143,26 @@ describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s'
     expect(environment.BUCKET).toBe(found.bucketName());
     await using job = await deadJob(found.bucketName());
     // One letter that can be read, one of a record that cannot.
-    const event = { Records: [job.letter, job.unreadable].map((body, i) => ({ messageId: `m${i}`, body })) };
+    const event = { Records: [job.letter, job.unreadable].map((body, i) => ({ messageId: `m${i}`, receiptHandle: 'r', body })) };
     expect(await invoke(await bundle(build), { ...environment, S3_ENDPOINT: job.endpoint }, event)).toEqual({
       batchItemFailures: [{ itemIdentifier: 'm1' }],
     });
     expect(await job.read()).toMatchObject({ status: 'failed', error: { code: 'worker_failed' } });
+  });
+
+  test('the functions of batches, webhooks and the outbox start with the environment they are given, and say what is no message', async () => {
+    const rows = [
+      ['batches-consumer', 'BatchesSubscriber'],
+      ['webhooks-consumer', 'WebhooksSubscriber'],
+    ] as const;
+    for (const [file, name] of rows) {
+      const [build] = cloud.builds.filter(({ handler }) => handler === `functions/src/${file}.handler`);
+      if (!build) throw new Error(`no ${file}`);
+      const event = { Records: [{ messageId: 'm', receiptHandle: 'r', body: 'nonsense' }] };
+      expect(await invoke(bundle(build), environmentOf(name), event)).toEqual({ batchItemFailures: [] });
+    }
+    expect(environmentOf('SweeperHandler').BATCHES_QUEUE_URL).toContain(queueName('Batches'));
+    expect(all('Schedule').map(({ inputs }) => inputs.scheduleExpression)).toContain('rate(5 minutes)');
   });
 
   test.each(kinds)('%s: a worker has a GPU, time to stop, models on the machine’s disk, and no secrets', (name) => {
@@ -279,8 +298,11 @@ describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s'
       dimensions: { QueueName: queueName('WebhooksDead') },
     });
     expect(alarms.ImagesStuck).toMatchObject({ metricName: 'ApproximateAgeOfOldestMessage', threshold: 900 });
-    expect(alarms.TrainingsStuck).toMatchObject({ metricName: 'ApproximateNumberOfMessagesVisible', statistic: 'Minimum' });
-    expect(seconds(alarms.TrainingsStuck)).toBe(900);
+    // Those of the others may be old without being stuck: worked on for long, or sent with a delay.
+    for (const alarm of [alarms.TrainingsStuck, alarms.BatchesStuck, alarms.WebhooksStuck]) {
+      expect(alarm).toMatchObject({ metricName: 'ApproximateNumberOfMessagesVisible', statistic: 'Minimum' });
+      expect(seconds(alarm)).toBe(900);
+    }
     expect(alarms.ApiErrors).toMatchObject({ metricName: '5xx', namespace: 'AWS/ApiGateway' });
     expect(alarms.GpuNeverZero).toMatchObject({ statistic: 'Minimum', metricName: 'GroupInServiceInstances', threshold: 1 });
     expect(seconds(alarms.GpuNeverZero)).toBe(6 * 3600);

@@ -16,6 +16,8 @@ export function createDeadLetters({ bucket, queues }: { bucket: Bucket; queues: 
             actions: ['s3:GetObject', 's3:PutObject'],
             resources: [$interpolate`${bucket.arn}/tenants/*/${kind}/*/record.json`],
           },
+          // An end that a webhook waits for is noted before it is written.
+          { actions: ['s3:PutObject'], resources: [$interpolate`${bucket.arn}/outbox/webhooks/*`] },
           // Without it S3 answers 403, not 404, for an object that is not there.
           { actions: ['s3:ListBucket'], resources: [bucket.arn] },
         ],

@@ -1,6 +1,7 @@
 import { createAlarms } from './alarms.ts';
 import { answerApi, createApi } from './api.ts';
 import { createBucket } from './bucket.ts';
+import { createConsumers } from './consumers.ts';
 import { createDashboard } from './dashboard.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { setDefaults } from './defaults.ts';
@@ -23,7 +24,9 @@ export function createCloud() {
   const origins = studio.url.apply((url) => [new URL(url).origin, ...stage.origins]);
   const bucket = createBucket(stage, origins);
   const queues = createQueues();
-  answerApi(stage, api, { bucket, queues, limits: createLimits(), origins });
+  const limits = createLimits();
+  answerApi(stage, api, { bucket, queues, limits, origins });
+  createConsumers({ bucket, queues, limits });
   createDeadLetters({ bucket, queues });
   const gpu = createGpu(stage, createNetwork());
   const workers = createWorkers(stage, { bucket, queues, gpu, image: createImage() });

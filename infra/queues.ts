@@ -8,15 +8,15 @@ export function createQueues() {
   return {
     trainings: createQueue('Trainings', '1 minute'),
     images: createQueue('Images', '1 minute'),
-    batches: createQueue('Batches', '6 minutes'),
-    webhooks: createQueue('Webhooks', '6 minutes'),
+    batches: createQueue('Batches', '16 minutes'),
+    webhooks: createQueue('Webhooks', '2 minutes'),
   };
 }
 
 /**
  * A queue, and the queue of the messages that it has delivered five times in vain.
  * @param visibility for receivers that do not say how long. A worker says it, and prolongs it while it works; for a function it
- * is what AWS recommends, six times what the function may take.
+ * is longer than it may take (see consumers.ts), so that nothing is done twice at a time; doing it twice would be no harm.
  */
 function createQueue(name: string, visibility: `${number} minute` | `${number} minutes`) {
   const dead = new sst.aws.Queue(`${name}Dead`, {
@@ -34,4 +34,11 @@ function createQueue(name: string, visibility: `${number} minute` | `${number} m
   });
   return { live, dead };
 }
+/** The URLs of all queues, as the API, its consumers and the workers read them from their environment. */
+export const queueUrls = ({ trainings, images, batches, webhooks }: Queues) => ({
+  TRAININGS_QUEUE_URL: trainings.live.url,
+  IMAGES_QUEUE_URL: images.live.url,
+  BATCHES_QUEUE_URL: batches.live.url,
+  WEBHOOKS_QUEUE_URL: webhooks.live.url,
+});
 export type Queues = ReturnType<typeof createQueues>;

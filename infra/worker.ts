@@ -1,7 +1,7 @@
 import type { Bucket } from './bucket.ts';
 import { type Gpu, modelsFolder } from './gpu.ts';
 import type { Image } from './image.ts';
-import type { Queues } from './queues.ts';
+import { type Queues, queueUrls } from './queues.ts';
 import type { Stage } from './stage.ts';
 
 interface Needs {
@@ -44,7 +44,14 @@ function createRoles({ bucket, queues, gpu }: Needs) {
         { actions: ['s3:GetObject'], resources: objects('tenants/*', 'models/*', 'outbox/*') },
         {
           actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
-          resources: objects('tenants/*/trainings/*', 'tenants/*/images/*', 'tenants/*/loras/*', 'pictures/*', 'paces/*'),
+          resources: objects(
+            'tenants/*/trainings/*',
+            'tenants/*/images/*',
+            'tenants/*/loras/*',
+            'pictures/*',
+            'paces/*',
+            'outbox/webhooks/*',
+          ),
         },
         {
           actions: ['s3:DeleteObject'],
@@ -56,8 +63,8 @@ function createRoles({ bucket, queues, gpu }: Needs) {
           actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility'],
           resources: [queues.trainings.live.arn, queues.images.live.arn],
         },
-        // The outbox is swept by workers, and a training longer than a message may live is sent anew.
-        { actions: ['sqs:SendMessage'], resources: [queues.trainings.live.arn, queues.images.live.arn] },
+        // The outbox is swept by workers, ends are told, and a training longer than a message may live is sent anew.
+        { actions: ['sqs:SendMessage'], resources: Object.values(queues).map(({ live }) => live.arn) },
         // A worker in the middle of a job asks not to be the one that is scaled in.
         {
           actions: ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'],
@@ -84,8 +91,7 @@ function createWorker(
     NODE_ENV: 'production',
     AWS_REGION: region,
     BUCKET: bucket.name,
-    TRAININGS_QUEUE_URL: queues.trainings.live.url,
-    IMAGES_QUEUE_URL: queues.images.live.url,
+    ...queueUrls(queues),
     QUEUES: queue,
     MODELS_DIR: '/models',
     EXECUTION_PROVIDER: 'cuda',

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { createJob, images, keys, newId, PreconditionFailed, readJob, settledImageRequestSchema } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
-import { memoryQueue } from '@loraloom/jobs/queue/memory';
+import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { z } from 'zod';
 
 const tenant = 'acme';
@@ -42,8 +42,7 @@ export async function deadJob(bucketName: string) {
     loras: [],
   };
   const job = { tenant, id, request: settledImageRequestSchema.parse(settled), totalSteps: 1 };
-  const queues = { trainings: memoryQueue(), images: memoryQueue() };
-  await createJob({ bucket, queues }, images, job, (error) => {
+  await createJob({ bucket, queues: memoryQueues() }, images, job, (error) => {
     throw error;
   });
   await bucket.put(keys.jobRecord('images', tenant, broken), new TextEncoder().encode('{}'));

@@ -22,12 +22,16 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
 
   test('no role may do everything with a service, or anything with everything', () => {
     const attached = policies();
-    expect(attached.map(({ name }) => name.replace(/(Route|DeadSubscriber).*?(Handler|Function)/, '$1')).sort()).toEqual([
+    expect(attached.map(({ name }) => name.replace(/(Route|Subscriber).*?(Handler|Function)/, '$1')).sort()).toEqual([
       'ApiRouteRole',
+      'BatchesSubscriberRole',
       'ImagesDeadSubscriberRole',
+      'SweeperHandlerRole',
+      'SweeperRole',
       'TrainingsDeadSubscriberRole',
       'WakerHandlerRole',
       'WakerRole',
+      'WebhooksSubscriberRole',
       'WorkerTaskPolicy',
     ]);
     for (const { name, policy } of attached) {
@@ -84,12 +88,22 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
       keys.loraRecord(t, 'l'),
       keys.loraVersion(t, 'l', id),
       keys.loraWeights(t, 'l', id),
+      keys.batchRecord(t, id),
+      keys.deliveryRecord(t, id),
+      keys.webhookSecret(t),
       keys.outboxEntry('trainings', t, id),
       keys.idempotency(t, 'images', 'a'.repeat(64)),
       ...(['trainings', 'images'] as const).flatMap((folder) => [keys.jobRequest(folder, t, id), keys.jobRecord(folder, t, id)]),
     ];
     mayDo(api, 's3:PutObject', writes);
-    const not = [keys.limits(t), keys.auditDay(t, '2026-11-24'), keys.model('m'), keys.picture(t, id, 0), keys.checkpoint(t, id)];
+    const not = [
+      keys.limits(t),
+      keys.batchResults(t, id, 0),
+      keys.auditDay(t, '2026-11-24'),
+      keys.model('m'),
+      keys.picture(t, id, 0),
+      keys.checkpoint(t, id),
+    ];
     mayDo(api, 's3:PutObject', not, false);
     mayDo(api, 's3:DeleteObject', [
       keys.apiKey('h'),
@@ -100,7 +114,10 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
     ]);
     mayDo(api, 's3:DeleteObject', [...writes.filter((key) => !/^outbox\/|^keys\/|\/files\//.test(key)), ...not], false);
     expect(allows(api, 's3:ListBucket', bucket())).toBe(true);
-    expect(allows(api, 'sqs:SendMessage', queueArn('Trainings'))).toBe(true);
+    for (const name of ['Trainings', 'Images', 'Batches', 'Webhooks']) {
+      expect(allows(api, 'sqs:SendMessage', queueArn(name))).toBe(true);
+      expect(allows(api, 'sqs:ReceiveMessage', queueArn(name))).toBe(false);
+    }
     expect(allows(api, 'sqs:SendMessage', queueArn('TrainingsDead'))).toBe(false);
   });
 
@@ -112,6 +129,8 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
     mayDo(worker, 's3:PutObject', [...results, keys.loraWeights(t, 'l', id)]);
     mayDo(worker, 's3:PutObject', [keys.fileContent(t, id), keys.model('m'), keys.limits(t)], false);
     mayDo(worker, 's3:PutObject', [keys.receipt(t, id, 3), keys.pace('images', id), keys.loraVersion(t, 'l', id)]);
+    mayDo(worker, 's3:PutObject', [keys.outboxEntry('webhooks', t, id)]);
+    mayDo(worker, 's3:GetObject', [keys.webhookSecret(t)], false);
     for (const action of ['s3:GetObject', 's3:PutObject', 's3:DeleteObject']) {
       mayDo(worker, action, [keys.apiKey('h'), keys.apiKeyOf(t, id)], false);
     }
@@ -122,9 +141,13 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
         expect(allows(worker, action, queueArn(`${name}Dead`)), `${action} ${name}Dead`).toBe(false);
       }
     }
+    for (const name of ['Batches', 'Webhooks']) {
+      expect(allows(worker, 'sqs:SendMessage', queueArn(name))).toBe(true);
+      expect(allows(worker, 'sqs:ReceiveMessage', queueArn(name))).toBe(false);
+    }
   });
 
-  test('limits are a table paid by the request, that forgets what is over, and that the API alone may read and update', () => {
+  test('limits are a table paid by the request, that forgets what is over, and that the API and batches alone may read and update', () => {
     const table = one('Table', 'Limits');
     expect(table).toMatchObject({
       billingMode: 'PAY_PER_REQUEST',
@@ -136,8 +159,64 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
     const worker = policySchema.parse(one('RolePolicy', 'WorkerTaskPolicy').policy);
     for (const action of ['GetItem', 'UpdateItem', 'DeleteItem', 'PutItem', 'Scan']) {
       const used = ['GetItem', 'UpdateItem'].includes(action);
-      expect(allows(policyOf('ApiRoute'), `dynamodb:${action}`, arn), action).toBe(used);
-      expect(allows(worker, `dynamodb:${action}`, arn), action).toBe(false);
+      for (const name of ['ApiRoute', 'BatchesSubscriber']) {
+        expect(allows(policyOf(name), `dynamodb:${action}`, arn), `${name} ${action}`).toBe(used);
+      }
+      for (const policy of [worker, policyOf('WebhooksSubscriber'), policyOf('SweeperHandler')]) {
+        expect(allows(policy, `dynamodb:${action}`, arn), action).toBe(false);
+      }
+    }
+  });
+
+  test('batches: lines become jobs, and pictures archives', () => {
+    const batches = policyOf('BatchesSubscriber');
+    mayDo(batches, 's3:GetObject', [
+      keys.fileContent(t, id),
+      keys.jobRecord('images', t, id),
+      keys.picture(t, id, 0),
+      keys.model('m'),
+      keys.loraVersion(t, 'l', id),
+      keys.limits(t),
+    ]);
+    mayDo(batches, 's3:PutObject', [
+      keys.batchRecord(t, id),
+      keys.batchLines(t, id, 0),
+      keys.batchResults(t, id, 0),
+      keys.batchOutput(t, id),
+      keys.batchArchive(t, id, 0),
+      keys.jobRequest('images', t, id),
+      keys.jobRecord('images', t, id),
+      keys.outboxEntry('images', t, id),
+      keys.outboxEntry('webhooks', t, id),
+    ]);
+    mayDo(batches, 's3:DeleteObject', [keys.outboxEntry('batches', t, id)]);
+    const not = [keys.limits(t), keys.apiKey('h'), keys.jobRecord('trainings', t, id), keys.loraRecord(t, 'l')];
+    mayDo(batches, 's3:PutObject', not, false);
+    for (const name of ['Images', 'Batches', 'Webhooks']) expect(allows(batches, 'sqs:SendMessage', queueArn(name))).toBe(true);
+    for (const name of ['Trainings', 'Images', 'Webhooks'])
+      expect(allows(batches, 'sqs:ReceiveMessage', queueArn(name))).toBe(false);
+    expect(allows(batches, 'sqs:ChangeMessageVisibility', queueArn('Batches'))).toBe(true);
+  });
+
+  test('webhooks: ends are read, deliveries written, and the secrets that sign them', () => {
+    const webhooks = policyOf('WebhooksSubscriber');
+    const ends = [keys.jobRecord('images', t, id), keys.jobRecord('trainings', t, id), keys.batchRecord(t, id)];
+    mayDo(webhooks, 's3:GetObject', [...ends, keys.picture(t, id, 0), keys.deliveryRecord(t, id), keys.webhookSecret(t)]);
+    mayDo(webhooks, 's3:PutObject', [keys.deliveryRecord(t, id), keys.webhookSecret(t)]);
+    mayDo(webhooks, 's3:PutObject', [...ends, keys.outboxEntry('webhooks', t, id), keys.apiKey('h')], false);
+    expect(allows(webhooks, 'sqs:SendMessage', queueArn('Webhooks'))).toBe(true);
+    expect(allows(webhooks, 'sqs:SendMessage', queueArn('Batches'))).toBe(false);
+  });
+
+  test('the sweeper reads records, sends messages, and removes entries of the outbox', () => {
+    const sweeper = policyOf('SweeperHandler');
+    const records = [keys.jobRecord('images', t, id), keys.jobRecord('trainings', t, id), keys.batchRecord(t, id)];
+    mayDo(sweeper, 's3:GetObject', records);
+    mayDo(sweeper, 's3:PutObject', records, false);
+    mayDo(sweeper, 's3:DeleteObject', [keys.outboxEntry('images', t, id), keys.outboxEntry('webhooks', t, id)]);
+    mayDo(sweeper, 's3:DeleteObject', records, false);
+    for (const name of ['Trainings', 'Images', 'Batches', 'Webhooks']) {
+      expect(allows(sweeper, 'sqs:SendMessage', queueArn(name))).toBe(true);
     }
   });
 
@@ -148,6 +227,8 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
       mayDo(policy, action, [keys.jobRecord(kind, t, id)]);
       mayDo(policy, action, [keys.jobRecord(other, t, id), keys.jobRequest(kind, t, id), keys.apiKey('h')], false);
     }
+    mayDo(policy, 's3:PutObject', [keys.outboxEntry('webhooks', t, id)]);
+    mayDo(policy, 's3:PutObject', [keys.outboxEntry('images', t, id)], false);
     expect(actionsOf(policy).filter((action) => !/^(s3:(Get|Put)Object|s3:ListBucket|sqs:\w+)$/.test(action))).toEqual([]);
   });
 
