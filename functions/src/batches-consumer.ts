@@ -10,4 +10,4 @@ const moderator = openModerator(parsePolicy(process.env.MODERATION));
 const services = { ...cloud, limits: cloudLimits(process.env), moderator, prices: pricesFrom(process.env) };
 
 /** Called with messages of the queue of batches. */
-export const handler = queueHandler(batchMessageSchema, (message) => tick(services, message), cloud.log);
+export const handler = queueHandler(batchMessageSchema, (message) => tick(services, message), cloud.log, cloud.queues.batches);

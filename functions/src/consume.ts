@@ -1,3 +1,4 @@
+import type { Queue } from '@loraloom/jobs';
 import type { z } from 'zod';
 import { handleEach } from './queue-event.ts';
 
@@ -23,7 +24,26 @@ export async function consume<Message>(
   await handle(message);
 }
 
-/** A Lambda handler of a queue's messages, for an event source that reports single failures (`ReportBatchItemFailures`). */
-export function queueHandler<Message>(schema: z.ZodType<Message>, handle: (message: Message) => Promise<void>, log: Log) {
-  return (event: unknown) => handleEach(event, (body) => consume(body, schema, handle, log), log);
+/** Seconds until a message whose handling failed comes again, of a queue that hides messages for much longer. */
+const retrySeconds = 60;
+
+/**
+ * A Lambda handler of a queue's messages, for an event source that reports single failures (`ReportBatchItemFailures`).
+ * @param queue where what failed is to be seen again soon; default: when its queue has hidden it long enough
+ */
+export function queueHandler<Message>(
+  schema: z.ZodType<Message>,
+  handle: (message: Message) => Promise<void>,
+  log: Log,
+  queue?: Pick<Queue, 'extend'>,
+) {
+  const handleOne = async (body: string, receipt: string) => {
+    try {
+      await consume(body, schema, handle, log);
+    } catch (error) {
+      await queue?.extend(receipt, retrySeconds).catch(() => undefined);
+      throw error;
+    }
+  };
+  return (event: unknown) => handleEach(event, handleOne, log);
 }

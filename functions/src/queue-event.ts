@@ -1,7 +1,9 @@
 import { z } from 'zod';
 
 /** What Lambda passes on from a queue; only what is read. */
-const eventSchema = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) });
+const eventSchema = z.object({
+  Records: z.array(z.object({ messageId: z.string(), receiptHandle: z.string(), body: z.string() })),
+});
 
 /**
  * Handles each message of the event by itself. Those whose handling throws are named in the answer and come again; without
@@ -9,14 +11,14 @@ const eventSchema = z.object({ Records: z.array(z.object({ messageId: z.string()
  */
 export async function handleEach(
   event: unknown,
-  handle: (body: string) => Promise<void>,
+  handle: (body: string, receipt: string) => Promise<void>,
   log: (line: Record<string, unknown>) => void,
 ): Promise<{ batchItemFailures: { itemIdentifier: string }[] }> {
   const { Records } = eventSchema.parse(event);
   const failed = await Promise.all(
-    Records.map(async ({ messageId, body }) => {
+    Records.map(async ({ messageId, receiptHandle, body }) => {
       try {
-        await handle(body);
+        await handle(body, receiptHandle);
         return [];
       } catch (error) {
         log({ level: 'error', message: 'message not handled', message_id: messageId, error: String(error) });

@@ -6,6 +6,7 @@ import type { Env } from './router.ts';
 import type { Services } from './services.ts';
 import { submit, type submitHeaders } from './submit.ts';
 import { requireUse } from './token-loras.ts';
+import { requireWebhook } from './webhooks.ts';
 
 /** Pictures, described or by the receipt of one that was made before. */
 export const imageBodySchema = z.union([imageRequestSchema, reproductionSchema]);
@@ -31,6 +32,7 @@ export function submitImage(
     c.var.caller,
     used.map(({ name }, i) => ({ name, param: `${path}loras.${i}.name` })),
   );
+  if (!('receipt' in request)) requireWebhook(c.var.caller, request);
   return submit(c, services, kind, headers, (to, tenant, keyId) => {
     const id = chosenId ?? keyId;
     return 'receipt' in request ? reproduceImage(to, tenant, request, id) : createImage(to, tenant, request, id);

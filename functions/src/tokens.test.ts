@@ -100,6 +100,17 @@ test('nor may it train another’s name over', async () => {
   expect((await train('mine', 1)).status).toBe(429);
 });
 
+test('a token does not say where the tenant’s signature is sent to', async () => {
+  const { token, draw, call, upload } = await setUp();
+  const held = await token({ scopes: ['images', 'trainings'] });
+  const webhook_url = 'https://shop.example/hooks';
+  const training = { model: 'emoji', name: 'mine', files: [{ file_id: await upload(), caption: 'a' }], webhook_url };
+  for (const answer of [await draw(held, { webhook_url }), await call('POST', '/v1/trainings', training, held)]) {
+    expect(answer.status).toBe(403);
+    expect((await answer.json()).error).toMatchObject({ code: 'insufficient_scope', param: 'webhook_url' });
+  }
+});
+
 test('a quota is kept by all of a token’s requests together, and says when there is no more', async () => {
   const { token, draw, codeOf } = await setUp();
   const held = await token({ scopes: ['images'], quota: { pictures: 5 }, minutes: 10 });

@@ -26,6 +26,7 @@ import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from 
 import type { Services } from './services.ts';
 import { reportUnsent, submit, submitHeaders } from './submit.ts';
 import { requireTraining } from './token-loras.ts';
+import { requireWebhook } from './webhooks.ts';
 
 const params = z.object({ id: trainingIdSchema });
 
@@ -108,6 +109,7 @@ export function trainings(services: Services) {
       c.set('audited', { model, loras: [{ name }], ...(trigger_word === undefined ? {} : { prompt: trigger_word }) });
       refuseUnfit(services, trainingTexts(c.req.valid('json')));
       requireTraining(c.var.caller, c.req.valid('json'));
+      requireWebhook(c.var.caller, c.req.valid('json'));
       const { job, status } = await submit(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
         createTraining(to, tenant, c.req.valid('json'), id),
       );

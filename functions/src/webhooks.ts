@@ -14,7 +14,8 @@ import {
   webhookSecretSchema,
 } from '@loraloom/jobs';
 import { z } from 'zod';
-import { notFound } from './error.ts';
+import type { Caller } from './caller.ts';
+import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
 import { errors, json, newRouter, pageOf, pageQuery } from './router.ts';
 import type { Services } from './services.ts';
@@ -61,6 +62,15 @@ const replay = createRoute({
   request: { params },
   responses: { 202: json('The delivery', deliveryRecordSchema, examples.delivery), ...errors(401, 403, 404, 429) },
 });
+
+/**
+ * What is posted bears the tenant's signature: whoever holds a token is not to say where to.
+ * @throws ApiError 403 `insufficient_scope`
+ */
+export function requireWebhook({ token }: Caller, { webhook_url }: { webhook_url?: string | undefined }): void {
+  if (!token || webhook_url === undefined) return;
+  throw new ApiError(403, 'insufficient_scope', 'a token may not name a webhook; want a key for that', 'webhook_url');
+}
 
 /** What is told to callers' own servers. */
 export function webhooks({ bucket, queues }: Services) {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { consume, tick } from '@loraloom/functions';
+import { consume, tenantLimitsSchema, tick } from '@loraloom/functions';
 import {
   type BatchStatus,
   batchMessageSchema,
@@ -23,9 +23,11 @@ import {
 } from '@loraloom/jobs';
 import { fetchBucket } from '@loraloom/jobs/bucket/fetch';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
+import { memoryLimits } from '@loraloom/jobs/limits/memory';
 import { fetchQueue } from '@loraloom/jobs/queue/fetch';
 import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { startConsumer } from '../src/consumer.ts';
+import { openLimits } from '../src/limits.ts';
 import { credentials, startProcess } from '../src/test-process.ts';
 
 /*
@@ -40,7 +42,7 @@ const tenant = 'bench';
 const region = 'us-east-1';
 
 async function openMemory() {
-  return { bucket: memoryBucket(), queues: memoryQueues(), close: async () => undefined };
+  return { bucket: memoryBucket(), queues: memoryQueues(), limits: memoryLimits(), close: async () => undefined };
 }
 
 async function openDisk() {
@@ -59,14 +61,16 @@ async function openDisk() {
     webhooks: await openQueue('webhooks'),
   };
   sqs.destroy();
+  const limits = openLimits(join(folder, 'limits.sqlite'));
   async function close() {
+    limits.end();
     await servers.kill();
     rmSync(folder, { recursive: true });
   }
-  return { bucket: fetchBucket(access(servers.s3), 'loom'), queues, close };
+  return { bucket: fetchBucket(access(servers.s3), 'loom'), queues, limits, close };
 }
 
-const { bucket, queues, close } = await (place === 'disk' ? openDisk() : openMemory());
+const { bucket, queues, limits, close } = await (place === 'disk' ? openDisk() : openMemory());
 const log = (line: Record<string, unknown>) => console.error(JSON.stringify(line));
 const report = (error: unknown) => log({ level: 'warn', error: String(error) });
 const model: Model = {
@@ -83,6 +87,7 @@ const model: Model = {
   description: '',
 };
 await putRecord(bucket, keys.model('emoji'), model);
+await putRecord(bucket, keys.limits(tenant), tenantLimitsSchema.parse({ unfinished_jobs: 2000 }));
 
 /** A worker whose pictures are noise. */
 const picture = new Uint8Array(randomBytes(kilobytes * 1024));
@@ -116,7 +121,7 @@ await bucket.put(keys.fileContent(tenant, input_file_id), bytes);
 
 const begun = performance.now();
 const seconds = () => ((performance.now() - begun) / 1000).toFixed(1);
-const services = { bucket, queues, log };
+const services = { bucket, queues, limits, log };
 const ending = [
   startConsumer(queues.images, work, log, { atOnce: 16 }),
   startConsumer(queues.batches, (body) => consume(body, batchMessageSchema, (message) => tick(services, message), log), log),
