@@ -94,6 +94,7 @@ export function batches(services: Services) {
       const batch = await once(c, services, kind, c.req.valid('header'), (to, tenant, id) =>
         createBatch(to, tenant, request, id),
       );
+      c.set('audited', { job: batch.id });
       setJobHeaders(c, `/v1/batches/${batch.id}`, 2);
       return c.json(await viewOf(services, c.var.caller.tenant, batch), 202);
     })
@@ -128,6 +129,7 @@ export function batches(services: Services) {
       const again = await once(c, services, kind, c.req.valid('header'), (to, tenant, newId) =>
         retryBatch(to, tenant, batch, newId),
       );
+      c.set('audited', { job: again.id });
       setJobHeaders(c, `/v1/batches/${again.id}`, 2);
       return c.json(await viewOf(services, c.var.caller.tenant, again), 202);
     });

@@ -1,11 +1,13 @@
 import type { Usage } from '@loraloom/functions';
 import type { AuditEntry, Model } from '@loraloom/jobs';
+import { type Batches, batches } from './batches.ts';
 import { type ApiKeySource, type CallOptions, openConnection, type Page, type PageOptions } from './connection.ts';
 import { type Files, files, type Sha256, webSha256 } from './files.ts';
 import { type Images, images } from './images.ts';
 import { type Keys, keys, type Tokens, tokens } from './keys.ts';
 import { type Loras, loras } from './loras.ts';
 import { type Trainings, trainings } from './trainings.ts';
+import { type Webhooks, webhooks } from './webhooks.ts';
 
 export interface ConnectOptions {
   /** Where the API is, as `https://api.example`. */
@@ -23,6 +25,7 @@ export interface Loraloom {
   files: Files;
   trainings: Trainings;
   images: Images;
+  batches: Batches;
   loras: Loras;
   models: {
     /** Base models, by name. */
@@ -30,6 +33,7 @@ export interface Loraloom {
   };
   keys: Keys;
   tokens: Tokens;
+  webhooks: Webhooks;
   /** What the tenant may use, and has used this month. */
   usage(options?: CallOptions): Promise<Usage>;
   /** Who asked for what on a day (UTC, as `2026-11-24`; default: today), newest first; for holders of the scope `admin`. */
@@ -51,10 +55,12 @@ export function connect({
     files: ownFiles,
     trainings: trainings(connection, ownFiles),
     images: images(connection),
+    batches: batches(connection),
     loras: loras(connection),
     models: { list: (options = {}) => connection.get('/v1/models', options) },
     keys: keys(connection),
     tokens: tokens(connection),
+    webhooks: webhooks(connection),
     usage: (options = {}) => connection.get('/v1/usage', options),
     audit: ({ signal, ...query } = {}) => connection.call('GET', '/v1/audit', { signal, query }),
     download: (from, options = {}) => connection.send(from, {}, options),

@@ -3,7 +3,7 @@ import type { FileUpload, FileView } from '@loraloom/jobs';
 import type { CallOptions, Connection, Page, PageOptions } from './connection.ts';
 import { fetchWithProgress } from './fetch-with-progress.ts';
 
-/** What can be uploaded: pictures, and LoRAs to import (.safetensors). */
+/** What can be uploaded: pictures, LoRAs to import (.safetensors), and what batches are made of. */
 type ContentType = FileView['content_type'];
 const types: readonly ContentType[] = ['image/png', 'image/jpeg', 'image/webp'];
 

@@ -1,5 +1,8 @@
 export type { ApiKey, KeyRequest, NewKey, OpenAIFile, Token, TokenRequestInput, Usage } from '@loraloom/functions';
 export type {
+  BatchEstimate,
+  BatchView,
+  DeliveryRecord,
   FileView,
   Finding,
   ImageRequestInput,
@@ -18,7 +21,9 @@ export type {
   TrainingRecord,
   TrainingRequestInput,
   TrainingView,
+  WebhookSecret,
 } from '@loraloom/jobs';
+export type { BatchAsked, Batches } from './batches.ts';
 export { type ConnectOptions, connect, type Loraloom } from './connect.ts';
 export type { CallOptions, CreateOptions, Page, PageOptions } from './connection.ts';
 export { LoraloomError } from './error.ts';
@@ -37,3 +42,4 @@ export type {
   UploadProgress,
 } from './trainings.ts';
 export { type VerifyWebhookOptions, verifyWebhook } from './webhook.ts';
+export type { Webhooks } from './webhooks.ts';

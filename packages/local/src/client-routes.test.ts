@@ -1,7 +1,18 @@
 import { createHash } from 'node:crypto';
 import { connect, newImageId } from '@loraloom/client';
-import { createApiKey, createApp } from '@loraloom/functions';
-import { createRecord, idTime, imageIdSchema, keys, type LoraVersion, type Model, newId, publishLora } from '@loraloom/jobs';
+import { createApiKey, createApp, deliver } from '@loraloom/functions';
+import {
+  batchRecordSchema,
+  createRecord,
+  idTime,
+  imageIdSchema,
+  keys,
+  type LoraVersion,
+  type Model,
+  newId,
+  publishLora,
+  updateRecord,
+} from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
 import { memoryLimits } from '@loraloom/jobs/limits/memory';
 import { memoryQueues } from '@loraloom/jobs/queue/memory';
@@ -68,9 +79,11 @@ test('there is a call for every route, and each does what it says', async () => 
     files,
     trainings,
     images,
+    batches,
     loras,
     models,
     keys: apiKeys,
+    webhooks,
     usage,
     audit,
     download,
@@ -130,6 +143,33 @@ test('there is a call for every route, and each does what it says', async () => 
   await expect(imported).rejects.toMatchObject({ status: 422, code: 'bad_safetensors', param: 'file_id' });
   expect(await loras.delete('style')).toMatchObject({ deleted: true });
   expect(await files.delete(other.id)).toEqual({ id: other.id, object: 'file', deleted: true });
+
+  const lines = await files.upload(new Blob([JSON.stringify({ custom_id: '1', ...request, loras: [] })]), {
+    name: 'lines.jsonl',
+    contentType: 'application/jsonl',
+  });
+  const webhook_url = 'https://shop.example/hooks';
+  expect(await batches.estimate({ input_file_id: lines.id })).toMatchObject({ lines: 1, images: 1, invalid_lines: 0 });
+  const batch = await batches.create({ input_file_id: lines.id, webhook_url });
+  expect((await batches.list()).data).toEqual([batch]);
+  expect(await batches.cancel(batch.id)).toMatchObject({ cancel_requested: true });
+  const failed = { status: 'failed' as const, request_counts: { ...batch.request_counts, total: 1, failed: 1 } };
+  const finished_at = new Date().toISOString();
+  const ended = await updateRecord(bucket, keys.batchRecord('local', batch.id), batchRecordSchema, (record) => {
+    return { ...record, ...failed, finished_at };
+  });
+  expect(await batches.wait(batch)).toMatchObject(failed);
+  expect(await batches.retry(batch.id)).toMatchObject({ status: 'validating', retry_of: batch.id });
+  await deliver(
+    { bucket, queues, post: async () => ({ status: 204 }) },
+    { kind: 'end', tenant: 'local', id: ended.id, attempt: 0 },
+  );
+  const [delivery] = (await webhooks.deliveries()).data;
+  expect(delivery).toMatchObject({ type: 'batch.failed', subject_id: batch.id, url: webhook_url, status: 'delivered' });
+  expect(await webhooks.delivery(delivery?.id ?? '')).toEqual(delivery);
+  expect(await webhooks.replay(delivery?.id ?? '')).toMatchObject({ status: 'pending' });
+  const { secret } = await webhooks.secret();
+  expect(await webhooks.rotateSecret()).toMatchObject({ previous: { secret } });
 
   const shop = await apiKeys.create({ name: 'shop', scopes: ['images'] });
   const { key: _, ...shown } = shop;
