@@ -159,7 +159,7 @@ describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s'
       const [build] = cloud.builds.filter(({ handler }) => handler === `functions/src/${file}.handler`);
       if (!build) throw new Error(`no ${file}`);
       const event = { Records: [{ messageId: 'm', receiptHandle: 'r', body: 'nonsense' }] };
-      expect(await invoke(bundle(build), environmentOf(name), event)).toEqual({ batchItemFailures: [] });
+      expect(await invoke(await bundle(build), environmentOf(name), event)).toEqual({ batchItemFailures: [] });
     }
     expect(environmentOf('SweeperHandler').BATCHES_QUEUE_URL).toContain(queueName('Batches'));
     expect(all('Schedule').map(({ inputs }) => inputs.scheduleExpression)).toContain('rate(5 minutes)');
