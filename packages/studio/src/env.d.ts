@@ -2,3 +2,5 @@
 interface ImportMeta {
   readonly env: { readonly VITE_API_URL?: string };
 }
+
+declare module '*.css';

@@ -1,0 +1,96 @@
+import type { LoraRecord, Model } from '@loraloom/client';
+import { useId } from 'preact/hooks';
+import { Choice } from '../parts/choice.tsx';
+import { Problem } from '../parts/problem.tsx';
+import { Slider } from '../parts/slider.tsx';
+import { explain } from '../parts/trouble.ts';
+import { useSpeech, useWords } from '../speech.tsx';
+import { type Draft, missingTriggers, shapes } from './draft.ts';
+import { examplesFor } from './examples.ts';
+import { Settings } from './settings.tsx';
+import { StartPicture } from './start-picture.tsx';
+import { StylePicker } from './style-picker.tsx';
+import { createWords } from './words.ts';
+
+interface ComposerProps {
+  draft: Draft;
+  models: readonly Model[];
+  model: Model;
+  loras: readonly LoraRecord[];
+  asking: boolean;
+  problem: unknown;
+  onChange: (draft: Draft) => void;
+  onMake: () => void;
+}
+
+/** All that a picture is asked for with. */
+export function Composer({ draft, models, model, loras, asking, problem, onChange, onMake }: ComposerProps) {
+  const words = useWords(createWords);
+  const { language } = useSpeech();
+  const id = useId();
+  const change = (some: Partial<Draft>) => onChange({ ...draft, ...some });
+  const fault = problem ? explain(problem, language).param : null;
+  const triggers = missingTriggers(draft.prompt, draft.styles, loras);
+  const ready = draft.prompt.trim() !== '' && !asking;
+  return (
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (ready) onMake();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter' && (event.metaKey || event.ctrlKey) && ready) onMake();
+      }}
+    >
+      <div class="stack tight">
+        <label class="label" for={id}>
+          {words.prompt}
+        </label>
+        <textarea
+          id={id}
+          class="prompt"
+          value={draft.prompt}
+          maxLength={2000}
+          rows={3}
+          aria-invalid={fault === 'prompt'}
+          onInput={(event) => change({ prompt: event.currentTarget.value })}
+        />
+        {triggers.length > 0 && <p class="quiet small">{words.alsoSays(triggers.join(', '))}</p>}
+        <ul class="row examples" aria-label={words.examples}>
+          {examplesFor(model).map((example) => (
+            <li key={example}>
+              <button type="button" class="chip" onClick={() => change({ prompt: example })}>
+                {example}
+              </button>
+            </li>
+          ))}
+        </ul>
+      </div>
+      <StylePicker loras={loras} model={model.name} chosen={draft.styles} onChange={(styles) => change({ styles })} />
+      <StartPicture start={draft.start} onChange={(start) => change({ start })} />
+      <Choice
+        label={words.shape}
+        value={draft.shape}
+        options={shapes.map((shape) => ({
+          value: shape,
+          label: (
+            <>
+              <span class={`shape ${shape}`} aria-hidden="true" />
+              <span class="unseen">{words.shapes[shape]}</span>
+            </>
+          ),
+        }))}
+        onChange={(shape) => change({ shape })}
+      />
+      <Slider label={words.count} value={draft.count} min={1} max={8} onChange={(count) => change({ count })} />
+      <Settings draft={draft} models={models} model={model} onChange={change} />
+      <div class="make">
+        <Problem error={problem} />
+        <button type="submit" class="primary" disabled={!ready}>
+          {asking ? words.asking : words.make}
+        </button>
+      </div>
+    </form>
+  );
+}
