@@ -46,7 +46,7 @@ export function Actions({ job, picture, onMoreLike, onUse, onStartFrom }: Action
           <Icon name="download" /> {words.download}
         </button>
       </div>
-      <div class="row">
+      <div class="actions">
         <button type="button" onClick={() => onUse(job, null)}>
           <Icon name="edit" /> {words.use}
         </button>

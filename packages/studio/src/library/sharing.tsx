@@ -35,7 +35,7 @@ export function Sharing({ lora, onChange }: SharingProps) {
       }}
     >
       <h2>{words.share}</h2>
-      <p class="quiet">{words.shareLead(`you/${lora.name}`)}</p>
+      <p class="quiet">{words.shareLead(`${words.shareYou}/${lora.name}`)}</p>
       {lora.shared_with.length > 0 && (
         <ul class="row">
           {lora.shared_with.map((one) => (

@@ -1,6 +1,7 @@
 import type { LoraRecord, LoraVersion } from '@loraloom/client';
 import { useEffect, useState } from 'preact/hooks';
 import { bytes, moment } from '../numbers.ts';
+import { Arriving } from '../parts/arriving.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { useApi } from '../session.tsx';
@@ -17,7 +18,7 @@ export function Versions({ lora, onChange }: VersionsProps) {
   const api = useApi();
   const words = useWords(libraryWords);
   const { language } = useSpeech();
-  const [versions, setVersions] = useState<LoraVersion[]>([]);
+  const [versions, setVersions] = useState<LoraVersion[]>();
   const [next, setNext] = useState<string | null>(null);
   const [problem, setProblem] = useState<unknown>(null);
 
@@ -25,7 +26,7 @@ export function Versions({ lora, onChange }: VersionsProps) {
     setProblem(null);
     try {
       const page = await api.loras.versions(lora.name, after === null ? {} : { after });
-      setVersions((before) => [...(after === null ? [] : before), ...page.data]);
+      setVersions((before) => [...(after === null ? [] : (before ?? [])), ...page.data]);
       setNext(page.next);
     } catch (error) {
       setProblem(error);
@@ -43,8 +44,9 @@ export function Versions({ lora, onChange }: VersionsProps) {
   return (
     <section class="card stack" aria-label={words.versions}>
       <h2>{words.versions}</h2>
+      {!versions && problem === null && <Arriving />}
       <ul class="versions">
-        {versions.map((version) => (
+        {versions?.map((version) => (
           <li key={version.lora_id}>
             <div>
               <p>{moment(version.created_at, language)}</p>
@@ -75,7 +77,7 @@ export function Versions({ lora, onChange }: VersionsProps) {
           {words.earlier}
         </button>
       )}
-      <Problem error={problem} onRetry={versions.length === 0 ? () => void load(null) : undefined} />
+      <Problem error={problem} onRetry={!versions ? () => void load(null) : undefined} />
     </section>
   );
 }
