@@ -20,6 +20,7 @@ const pages: Record<Room, () => Promise<{ default: ComponentType<RoomProps> }>> 
   create: () => import('./create/create.tsx'),
   train: () => import('./train/train.tsx'),
   library: () => import('./library/library.tsx'),
+  usage: () => import('./usage/usage.tsx'),
 };
 
 /** The frame around every page. */

@@ -45,3 +45,7 @@ export function moment(iso: string, language: Language): string {
     minute: '2-digit',
   }).format(date);
 }
+
+/** "Nov 25, 2026" */
+export const day = (iso: string, language: Language): string =>
+  new Intl.DateTimeFormat(language, { year: 'numeric', month: 'short', day: 'numeric' }).format(new Date(iso));

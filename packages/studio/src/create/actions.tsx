@@ -14,10 +14,11 @@ interface ActionsProps {
   onMoreLike: (job: ImageView) => void;
   onUse: (job: ImageView, seed: number | null) => void;
   onStartFrom: (picture: Blob) => void;
+  onCovered: () => void;
 }
 
 /** What can be done with a picture. */
-export function Actions({ job, picture, onMoreLike, onUse, onStartFrom }: ActionsProps) {
+export function Actions({ job, picture, onMoreLike, onUse, onStartFrom, onCovered }: ActionsProps) {
   const words = useWords(createWords);
   const api = useApi();
   const [done, setDone] = useState<'receipt' | 'cover'>();
@@ -75,6 +76,7 @@ export function Actions({ job, picture, onMoreLike, onUse, onStartFrom }: Action
               attempt(async () => {
                 await api.loras.update(own, { cover: { image_id: job.id, index: picture.index } });
                 setDone('cover');
+                onCovered();
               })
             }
           >

@@ -29,7 +29,7 @@ export default function Create({ rest: [style] }: RoomProps) {
   if (!value) return problem ? <Problem error={problem} onRetry={reload} /> : <Arriving />;
   const [model] = value.models;
   if (!model) return <p class="lead">{words.noModel}</p>;
-  return <Studio models={value.models} first={model} loras={value.loras} style={style} />;
+  return <Studio models={value.models} first={model} loras={value.loras} style={style} onCovered={reload} />;
 }
 
 interface StudioProps {
@@ -37,9 +37,10 @@ interface StudioProps {
   first: Model;
   loras: readonly LoraRecord[];
   style: string | undefined;
+  onCovered: () => void;
 }
 
-function Studio({ models, first, loras, style }: StudioProps) {
+function Studio({ models, first, loras, style, onCovered }: StudioProps) {
   const api = useApi();
   const words = useWords(createWords);
   const [draft, setDraft] = useKept('draft', readDraft);
@@ -145,6 +146,7 @@ function Studio({ models, first, loras, style }: StudioProps) {
             void ask(moreLike(job));
           }}
           onStartFrom={(picture) => void startFrom(picture)}
+          onCovered={onCovered}
           onAsked={history.show}
         />
       )}

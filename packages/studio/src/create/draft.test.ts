@@ -34,6 +34,7 @@ const lora = (name: string, trigger_words: string[]): LoraRecord => ({
   training_id: null,
   size_bytes: 1,
   sha256: '',
+  diffusers: null,
   created_at: '2026-11-25T00:00:00.000Z',
   cover: null,
   cover_url: null,

@@ -20,6 +20,8 @@ export interface ViewerProps {
   onMoreLike: (job: ImageView) => void;
   onUse: (job: ImageView, seed: number | null) => void;
   onStartFrom: (picture: Blob) => void;
+  /** A style has another cover. */
+  onCovered: () => void;
   /** A job that the viewer asked for itself. */
   onAsked: (job: ImageView) => void;
 }
