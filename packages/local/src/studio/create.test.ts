@@ -39,6 +39,8 @@ describe.skipIf(!browserPath)('Create, in a browser', { timeout: 120_000 }, () =
     await page.getByRole('button', { name: 'ink', exact: true }).click();
     await page.getByRole('slider', { name: 'ink', exact: true }).fill('0.7');
     await page.getByText('Also says “ink drawing”').waitFor();
+    await page.getByText('More settings').click();
+    await page.getByRole('slider', { name: 'Steps' }).fill('4');
     await make().click();
     await wall().getByRole('progressbar').waitFor();
     await page.reload();
@@ -46,7 +48,7 @@ describe.skipIf(!browserPath)('Create, in a browser', { timeout: 120_000 }, () =
     expect(await page.getByLabel('What should be in the picture?').inputValue()).toBe('red apple, blue background');
     await pictures('red apple, blue background, ink drawing').nth(1).waitFor();
     const [job] = (await studio.api.images.list()).data;
-    expect(job?.request).toMatchObject({ n: 2, loras: [{ name: 'ink', weight: 0.7 }], width: 128, height: 128 });
+    expect(job?.request).toMatchObject({ n: 2, loras: [{ name: 'ink', weight: 0.7 }], steps: 4, width: 128, height: 128 });
   });
 
   it('shows one large, compares it with itself without the style, and hands out its receipt', async () => {
@@ -105,14 +107,32 @@ describe.skipIf(!browserPath)('Create, in a browser', { timeout: 120_000 }, () =
     expect(await alert.count()).toBe(0);
   });
 
-  it('starts from a picture that is dropped on it', async () => {
+  it('starts from a picture that is dropped on it, though the line breaks on its way', async () => {
+    let broken = 0;
+    await page.route(/\/content\?/, (route) =>
+      route.request().method() === 'PUT' && broken++ === 0 ? route.abort('connectionreset') : route.continue(),
+    );
     await page.getByLabel('Drop a picture here').setInputFiles(join(styleFolder, 'pig.png'));
     await page.getByRole('slider', { name: 'How much of it to make anew' }).fill('0.35');
+    expect(broken).toBe(2);
     await page.reload();
     await page.getByRole('img', { name: 'The picture to start from' }).waitFor();
     await make().click();
     await eventually(async () => (await studio.api.images.list()).data[0]?.request.image_strength).toBe(0.35);
     await page.getByRole('button', { name: 'Remove' }).click();
+  });
+
+  it('has the earlier ones page by page', async () => {
+    const { api } = studio;
+    const asked = Array.from({ length: 26 }, () => api.images.create({ model: 'emoji', prompt: 'moon', steps: 1 }));
+    await Promise.all((await Promise.all(asked)).map((image) => api.images.wait(image)));
+    await page.reload();
+    await eventually(() => pictures('moon').count()).toBeGreaterThan(20);
+    await page.mouse.move(1000, 500);
+    await page.mouse.wheel(0, 20_000);
+    // The very first one is on the second page.
+    await pictures('red apple').last().waitFor();
+    expect(await pictures('moon').count()).toBe(26);
   });
 
   it('is sound to axe, fits a phone and a desk, light and dark, and asks nobody else for anything', async () => {

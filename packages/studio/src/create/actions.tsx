@@ -1,5 +1,6 @@
 import type { ImageView } from '@loraloom/client';
 import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { Icon } from '../parts/icon.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { save } from '../parts/save.ts';
@@ -22,15 +23,7 @@ export function Actions({ job, picture, onMoreLike, onUse, onStartFrom, onCovere
   const words = useWords(createWords);
   const api = useApi();
   const [done, setDone] = useState<'receipt' | 'cover'>();
-  const [problem, setProblem] = useState<unknown>(null);
-  const attempt = async (act: () => Promise<unknown>) => {
-    setProblem(null);
-    try {
-      await act();
-    } catch (error) {
-      setProblem(error);
-    }
-  };
+  const { problem, attempt } = useAttempt();
   const bytes = async () => (await api.download(picture.url)).blob();
   // Covers are of one's own styles: another tenant's has an owner before its name.
   const own = job.request.loras.map(({ name }) => name.split('@')[0] ?? '').find((name) => !name.includes('/'));

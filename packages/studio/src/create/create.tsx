@@ -2,6 +2,7 @@ import './create.css';
 import type { ImageRequestInput, ImageView, LoraRecord, Model } from '@loraloom/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { RoomProps } from '../app.tsx';
+import { useAttempt } from '../attempt.ts';
 import { useJobs } from '../jobs.ts';
 import { useKept } from '../kept.ts';
 import { useLoaded } from '../load.ts';
@@ -44,8 +45,7 @@ function Studio({ models, first, loras, style, onCovered }: StudioProps) {
   const api = useApi();
   const words = useWords(createWords);
   const [draft, setDraft] = useKept('draft', readDraft);
-  const [asking, setAsking] = useState(false);
-  const [problem, setProblem] = useState<unknown>(null);
+  const { busy, problem, attempt } = useAttempt();
   const [open, setOpen] = useState<{ id: string; index: number }>();
   const [news, setNews] = useState('');
   const top = useRef<HTMLDivElement>(null);
@@ -64,32 +64,24 @@ function Studio({ models, first, loras, style, onCovered }: StudioProps) {
     onEnd: ({ output }) => setNews(output ? words.ready(output.images.length) : words.failed),
   });
 
-  const ask = async (request: ImageRequestInput) => {
-    setAsking(true);
-    setProblem(null);
-    try {
+  const ask = (request: ImageRequestInput) =>
+    attempt(async () => {
       history.show(await api.images.create(request));
       // On a narrow screen it appears below everything that it was asked for with.
       made.current?.scrollIntoView({ block: 'nearest' });
-    } catch (error) {
-      setProblem(error);
-    }
-    setAsking(false);
-  };
+    });
   const use = (job: ImageView, seed: number | null) => {
     setDraft((before) => ({ ...draftOf(job, before), seed }));
     setOpen(undefined);
     top.current?.scrollIntoView();
   };
-  const startFrom = async (picture: Blob) => {
+  const startFrom = (picture: Blob) => {
     setOpen(undefined);
     top.current?.scrollIntoView();
-    try {
+    return attempt(async () => {
       const [likeness, { id }] = await Promise.all([likenessOf(picture), api.files.upload(picture, { name: 'picture.png' })]);
       setDraft((before) => ({ ...before, start: { fileId: id, likeness, strength: 0.6 } }));
-    } catch (error) {
-      setProblem(error);
-    }
+    });
   };
 
   const jobs = history.jobs ?? [];
@@ -109,13 +101,14 @@ function Studio({ models, first, loras, style, onCovered }: StudioProps) {
         models={models}
         model={model}
         loras={loras}
-        asking={asking}
+        asking={busy}
         problem={problem}
         onChange={setDraft}
         onMake={() => void ask(requestOf(draft, model, loras))}
       />
       <section class="made" ref={made} aria-label={words.history}>
         <Problem error={history.problem} onRetry={history.retry} />
+        {!history.jobs && history.problem === null && <Arriving />}
         {history.jobs?.length === 0 && (
           <div class="empty">
             <h2>{words.emptyTitle}</h2>

@@ -1,12 +1,10 @@
-import { useState } from 'preact/hooks';
-import { bytes } from '../numbers.ts';
+import { useAttempt } from '../attempt.ts';
 import { Drop } from '../parts/drop.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { likenessOf } from '../parts/likeness.ts';
-import { Meter } from '../parts/meter.tsx';
 import { Problem } from '../parts/problem.tsx';
+import { Sending, useUpload } from '../parts/sending.tsx';
 import { Slider } from '../parts/slider.tsx';
-import { useApi } from '../session.tsx';
 import { useSpeech, useWords } from '../speech.tsx';
 import type { Draft } from './draft.ts';
 import { createWords } from './words.ts';
@@ -20,32 +18,20 @@ interface StartPictureProps {
 export function StartPicture({ start, onChange }: StartPictureProps) {
   const words = useWords(createWords);
   const { language } = useSpeech();
-  const api = useApi();
-  const [sending, setSending] = useState<{ sent: number; all: number }>();
-  const [problem, setProblem] = useState<unknown>(null);
-
-  const upload = async (file: File | undefined) => {
-    if (!file) return;
-    setProblem(null);
-    setSending({ sent: 0, all: file.size });
-    try {
-      const likeness = await likenessOf(file);
-      const { id } = await api.files.upload(file, { onProgress: (sent) => setSending({ sent, all: file.size }) });
+  const { sending, upload } = useUpload();
+  const { problem, attempt } = useAttempt();
+  const take = (file: File | undefined) =>
+    file &&
+    attempt(async () => {
+      const [likeness, { id }] = await Promise.all([likenessOf(file), upload(file)]);
       onChange({ fileId: id, likeness, strength: 0.6 });
-    } catch (error) {
-      setProblem(error);
-    }
-    setSending(undefined);
-  };
+    });
 
   return (
     <section class="stack" aria-label={words.start}>
       <h2 class="label">{words.start}</h2>
       {sending ? (
-        <div>
-          <Meter label={words.startPicture} value={sending.sent} of={sending.all} />
-          <p class="quiet small">{words.uploading(bytes(sending.sent, language), bytes(sending.all, language))}</p>
-        </div>
+        <Sending {...sending} />
       ) : start ? (
         <div class="start">
           {start.likeness ? <img src={start.likeness} alt={words.startPicture} /> : <Icon name="image" />}
@@ -63,7 +49,7 @@ export function StartPicture({ start, onChange }: StartPictureProps) {
           </button>
         </div>
       ) : (
-        <Drop accept="image/png,image/jpeg,image/webp" onFiles={([file]) => void upload(file)}>
+        <Drop accept="image/png,image/jpeg,image/webp" onFiles={([file]) => void take(file)}>
           {words.startHint}
         </Drop>
       )}

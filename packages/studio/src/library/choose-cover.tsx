@@ -1,8 +1,9 @@
 import type { ImageView, LoraChange, LoraRecord } from '@loraloom/client';
-import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { useLoaded } from '../load.ts';
 import { Drop } from '../parts/drop.tsx';
 import { Problem } from '../parts/problem.tsx';
+import { Sending, useUpload } from '../parts/sending.tsx';
 import { useApi } from '../session.tsx';
 import { useWords } from '../speech.tsx';
 import { libraryWords } from './words.ts';
@@ -21,7 +22,8 @@ const madeWith = (name: string) => (job: ImageView) => job.request.loras.some((l
 export function ChooseCover({ lora, onChange }: ChooseCoverProps) {
   const api = useApi();
   const words = useWords(libraryWords);
-  const [problem, setProblem] = useState<unknown>(null);
+  const { busy, problem, attempt } = useAttempt();
+  const { sending, upload } = useUpload();
   const recent = useLoaded(async (signal) => {
     const { data } = await api.images.list({ limit: 100, signal });
     return data
@@ -30,34 +32,31 @@ export function ChooseCover({ lora, onChange }: ChooseCoverProps) {
       .slice(0, most);
   });
 
-  const choose = async (cover: NonNullable<LoraChange['cover']> | null) => {
-    setProblem(null);
-    try {
-      onChange(await api.loras.update(lora.name, { cover }));
-    } catch (error) {
-      setProblem(error);
-    }
-  };
-  const upload = async (file: File | undefined) => {
-    if (!file) return;
-    try {
-      await choose({ file_id: (await api.files.upload(file)).id });
-    } catch (error) {
-      setProblem(error);
-    }
-  };
+  const choose = async (cover: NonNullable<LoraChange['cover']> | null) => onChange(await api.loras.update(lora.name, { cover }));
 
   return (
     <section class="card stack" aria-label={words.cover}>
       <h2>{words.cover}</h2>
-      <Drop accept="image/png,image/jpeg,image/webp" onFiles={([file]) => void upload(file)}>
-        {words.coverUpload}
-      </Drop>
+      {sending ? (
+        <Sending {...sending} />
+      ) : (
+        <Drop
+          accept="image/png,image/jpeg,image/webp"
+          onFiles={([file]) => file && void attempt(async () => choose({ file_id: (await upload(file)).id }))}
+        >
+          {words.coverUpload}
+        </Drop>
+      )}
       <p class="quiet">{recent.value?.length === 0 ? words.coverNone : words.coverFrom}</p>
       <ul class="covers">
         {recent.value?.map(({ id, picture: { index, url } }) => (
           <li key={`${id} ${index}`}>
-            <button type="button" aria-label={words.coverThis} onClick={() => void choose({ image_id: id, index })}>
+            <button
+              type="button"
+              aria-label={words.coverThis}
+              disabled={busy}
+              onClick={() => void attempt(() => choose({ image_id: id, index }))}
+            >
               <img src={url} alt="" loading="lazy" />
             </button>
           </li>
@@ -65,7 +64,7 @@ export function ChooseCover({ lora, onChange }: ChooseCoverProps) {
       </ul>
       {lora.cover && (
         <p>
-          <button type="button" class="plain" onClick={() => void choose(null)}>
+          <button type="button" class="plain" disabled={busy} onClick={() => void attempt(() => choose(null))}>
             {words.coverRemove}
           </button>
         </p>

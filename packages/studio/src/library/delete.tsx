@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { Problem } from '../parts/problem.tsx';
@@ -12,14 +13,10 @@ export function Delete({ name }: { name: string }) {
   const api = useApi();
   const words = useWords(libraryWords);
   const [asking, setAsking] = useState(false);
-  const [problem, setProblem] = useState<unknown>(null);
+  const { busy, problem, attempt } = useAttempt();
   const remove = async () => {
-    try {
-      await api.loras.delete(name);
-      goTo('library');
-    } catch (error) {
-      setProblem(error);
-    }
+    await api.loras.delete(name);
+    goTo('library');
   };
   return (
     <p>
@@ -36,7 +33,7 @@ export function Delete({ name }: { name: string }) {
               <button type="button" onClick={() => setAsking(false)}>
                 {words.removeNo}
               </button>
-              <button type="button" class="danger" onClick={() => void remove()}>
+              <button type="button" class="danger" disabled={busy} onClick={() => void attempt(remove)}>
                 {words.removeYes}
               </button>
             </div>

@@ -1,5 +1,6 @@
 import type { LoraRecord } from '@loraloom/client';
 import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { Problem } from '../parts/problem.tsx';
 import { wordsOf } from '../registry.ts';
 import { useApi } from '../session.tsx';
@@ -18,20 +19,11 @@ export function Describe({ lora, onChange }: DescribeProps) {
   const [triggers, setTriggers] = useState(lora.trigger_words.join(', '));
   const [license, setLicense] = useState(lora.license ?? '');
   const [saved, setSaved] = useState(false);
-  const [problem, setProblem] = useState<unknown>(null);
+  const { busy, problem, attempt } = useAttempt();
   const save = async () => {
-    setProblem(null);
-    try {
-      onChange(
-        await api.loras.update(lora.name, {
-          trigger_words: wordsOf(triggers),
-          license: license.trim() === '' ? null : license.trim(),
-        }),
-      );
-      setSaved(true);
-    } catch (error) {
-      setProblem(error);
-    }
+    const change = { trigger_words: wordsOf(triggers), license: license.trim() === '' ? null : license.trim() };
+    onChange(await api.loras.update(lora.name, change));
+    setSaved(true);
   };
   return (
     <form
@@ -39,7 +31,7 @@ export function Describe({ lora, onChange }: DescribeProps) {
       onInput={() => setSaved(false)}
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void attempt(save);
       }}
     >
       <div class="pair">
@@ -59,7 +51,9 @@ export function Describe({ lora, onChange }: DescribeProps) {
         </label>
       </div>
       <div class="row">
-        <button type="submit">{words.save}</button>
+        <button type="submit" disabled={busy}>
+          {words.save}
+        </button>
         <span role="status" class="quiet">
           {saved ? words.saved : ''}
         </span>

@@ -1,5 +1,6 @@
 import type { LoraReport } from '@loraloom/client';
 import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { useLoaded } from '../load.ts';
 import { bytes } from '../numbers.ts';
 import { Facts } from '../parts/facts.tsx';
@@ -63,23 +64,14 @@ function ImportAs({ fileName, report, onDiscard }: ReportProps) {
   const [model, setModel] = useState<string>();
   const [triggers, setTriggers] = useState(report.trigger_words.join(', '));
   const [license, setLicense] = useState('');
-  const [importing, setImporting] = useState(false);
-  const [problem, setProblem] = useState<unknown>(null);
+  const { busy, problem, attempt } = useAttempt();
   const fitting = models.value?.data.filter(({ family }) => report.base === null || family === report.base) ?? [];
   const base = model ?? fitting[0]?.name;
 
-  const importIt = async () => {
-    if (base === undefined) return;
-    setImporting(true);
-    setProblem(null);
-    try {
-      const lora = { name, file_id: report.file_id, model: base, trigger_words: wordsOf(triggers) };
-      await api.loras.import({ ...lora, ...(license.trim() === '' ? {} : { license: license.trim() }) });
-      goTo('library', name);
-    } catch (error) {
-      setProblem(error);
-      setImporting(false);
-    }
+  const importIt = async (into: string) => {
+    const lora = { name, file_id: report.file_id, model: into, trigger_words: wordsOf(triggers) };
+    await api.loras.import({ ...lora, ...(license.trim() === '' ? {} : { license: license.trim() }) });
+    goTo('library', name);
   };
 
   if (models.value && fitting.length === 0)
@@ -96,7 +88,7 @@ function ImportAs({ fileName, report, onDiscard }: ReportProps) {
       class="stack"
       onSubmit={(event) => {
         event.preventDefault();
-        void importIt();
+        if (base !== undefined) void attempt(() => importIt(base));
       }}
     >
       <div class="pair">
@@ -135,8 +127,8 @@ function ImportAs({ fileName, report, onDiscard }: ReportProps) {
       </div>
       <Problem error={problem ?? models.problem} />
       <div class="row">
-        <button type="submit" class="primary" disabled={importing || base === undefined}>
-          {importing ? words.importing : words.importAs}
+        <button type="submit" class="primary" disabled={busy || base === undefined}>
+          {words.importAs}
         </button>
         <button type="button" onClick={onDiscard}>
           {words.discard}

@@ -1,5 +1,6 @@
 import type { LoraRecord } from '@loraloom/client';
 import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { Icon } from '../parts/icon.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { useApi } from '../session.tsx';
@@ -16,16 +17,12 @@ export function Sharing({ lora, onChange }: SharingProps) {
   const api = useApi();
   const words = useWords(libraryWords);
   const [tenant, setTenant] = useState('');
-  const [problem, setProblem] = useState<unknown>(null);
-  const change = async (ask: () => Promise<LoraRecord>) => {
-    setProblem(null);
-    try {
+  const { busy, problem, attempt } = useAttempt();
+  const change = (ask: () => Promise<LoraRecord>) =>
+    attempt(async () => {
       onChange(await ask());
       setTenant('');
-    } catch (error) {
-      setProblem(error);
-    }
-  };
+    });
   return (
     <form
       class="card stack"
@@ -44,6 +41,7 @@ export function Sharing({ lora, onChange }: SharingProps) {
               <button
                 type="button"
                 class="plain tiny"
+                disabled={busy}
                 aria-label={words.unshare(one)}
                 onClick={() => void change(() => api.loras.unshare(lora.name, one))}
               >
@@ -61,7 +59,7 @@ export function Sharing({ lora, onChange }: SharingProps) {
           value={tenant}
           onInput={(event) => setTenant(event.currentTarget.value)}
         />
-        <button type="submit" disabled={tenant.trim() === ''}>
+        <button type="submit" disabled={busy || tenant.trim() === ''}>
           <Icon name="share" /> {words.shareAdd}
         </button>
       </div>

@@ -1,5 +1,6 @@
 import type { LoraRecord, LoraVersion } from '@loraloom/client';
 import { useEffect, useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { bytes, moment } from '../numbers.ts';
 import { Arriving } from '../parts/arriving.tsx';
 import { Icon } from '../parts/icon.tsx';
@@ -20,25 +21,20 @@ export function Versions({ lora, onChange }: VersionsProps) {
   const { language } = useSpeech();
   const [versions, setVersions] = useState<LoraVersion[]>();
   const [next, setNext] = useState<string | null>(null);
-  const [problem, setProblem] = useState<unknown>(null);
+  const { busy, problem, attempt } = useAttempt();
 
-  const load = async (after: string | null) => {
-    setProblem(null);
-    try {
+  const load = (after: string | null) =>
+    attempt(async () => {
       const page = await api.loras.versions(lora.name, after === null ? {} : { after });
       setVersions((before) => [...(after === null ? [] : (before ?? [])), ...page.data]);
       setNext(page.next);
-    } catch (error) {
-      setProblem(error);
-    }
-  };
+    });
   useEffect(() => void load(null), []);
 
-  const attempt = (act: () => Promise<unknown>) => act().catch(setProblem);
-  const download = async (version: LoraVersion) => {
-    const { url } = await api.loras.get(`${lora.name}@${version.lora_id}`);
+  const download = async (version: LoraVersion, forDiffusers: boolean) => {
+    const { url, diffusers_url } = await api.loras.get(`${lora.name}@${version.lora_id}`);
     // The bucket says that it is a file to keep: the page stays.
-    location.assign(url);
+    location.assign((forDiffusers && diffusers_url) || url);
   };
 
   return (
@@ -61,14 +57,22 @@ export function Versions({ lora, onChange }: VersionsProps) {
             ) : (
               <button
                 type="button"
+                disabled={busy}
                 onClick={() => attempt(async () => onChange(await api.loras.update(lora.name, { latest: version.lora_id })))}
               >
                 {words.makeLatest}
               </button>
             )}
-            <button type="button" class="plain" onClick={() => attempt(() => download(version))}>
-              <Icon name="download" /> {words.download}
-            </button>
+            <div class="row">
+              <button type="button" class="plain" onClick={() => attempt(() => download(version, false))}>
+                <Icon name="download" /> {words.download}
+              </button>
+              {version.diffusers && (
+                <button type="button" class="plain" onClick={() => attempt(() => download(version, true))}>
+                  <Icon name="download" /> {words.forDiffusers}
+                </button>
+              )}
+            </div>
           </li>
         ))}
       </ul>

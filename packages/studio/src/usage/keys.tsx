@@ -1,5 +1,6 @@
 import type { ApiKey, NewKey, Page } from '@loraloom/client';
 import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import type { Loaded } from '../load.ts';
 import { day } from '../numbers.ts';
 import { Arriving } from '../parts/arriving.tsx';
@@ -74,13 +75,21 @@ function Key({ one, onEnd }: { one: ApiKey; onEnd: () => void }) {
 function Fresh({ fresh, onDone }: { fresh: NewKey; onDone: () => void }) {
   const words = useWords(usageWords);
   const [copied, setCopied] = useState(false);
-  const [problem, setProblem] = useState<unknown>(null);
+  const { problem, attempt } = useAttempt();
   return (
     <div class="fresh stack" role="status">
       <p>{words.fresh}</p>
       <code>{fresh.key}</code>
       <div class="row">
-        <button type="button" onClick={() => navigator.clipboard.writeText(fresh.key).then(() => setCopied(true), setProblem)}>
+        <button
+          type="button"
+          onClick={() =>
+            attempt(async () => {
+              await navigator.clipboard.writeText(fresh.key);
+              setCopied(true);
+            })
+          }
+        >
           {copied ? words.copied : words.copy}
         </button>
         <button type="button" onClick={onDone}>
@@ -95,7 +104,7 @@ function Fresh({ fresh, onDone }: { fresh: NewKey; onDone: () => void }) {
 function Revoke({ one, onClose }: { one: ApiKey; onClose: () => void }) {
   const api = useApi();
   const words = useWords(usageWords);
-  const [problem, setProblem] = useState<unknown>(null);
+  const { busy, problem, attempt } = useAttempt();
   const title = words.revokeTitle(one.name ?? words.unnamed);
   return (
     <Dialog label={title} onClose={onClose}>
@@ -107,7 +116,12 @@ function Revoke({ one, onClose }: { one: ApiKey; onClose: () => void }) {
           <button type="button" onClick={onClose}>
             {words.revokeNo}
           </button>
-          <button type="button" class="danger" onClick={() => api.keys.revoke(one.id).then(onClose, setProblem)}>
+          <button
+            type="button"
+            class="danger"
+            disabled={busy}
+            onClick={() => attempt(() => api.keys.revoke(one.id).then(onClose))}
+          >
             {words.revokeYes}
           </button>
         </div>

@@ -1,5 +1,6 @@
 import type { ApiKey, NewKey } from '@loraloom/client';
 import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { Problem } from '../parts/problem.tsx';
 import { useApi } from '../session.tsx';
 import { useWords } from '../speech.tsx';
@@ -19,22 +20,17 @@ export function MakeKey({ onMade }: { onMade: (key: NewKey) => void }) {
   const [name, setName] = useState('');
   const [chosen, setChosen] = useState<readonly Scope[]>(['images']);
   const [days, setDays] = useState(90);
-  const [problem, setProblem] = useState<unknown>(null);
+  const { busy, problem, attempt } = useAttempt();
   const make = async () => {
-    setProblem(null);
-    try {
-      const expires_at = days === 0 ? null : new Date(Date.now() + days * dayMilliseconds).toISOString();
-      onMade(await api.keys.create({ name: name.trim() === '' ? null : name.trim(), scopes: [...chosen], expires_at }));
-    } catch (error) {
-      setProblem(error);
-    }
+    const expires_at = days === 0 ? null : new Date(Date.now() + days * dayMilliseconds).toISOString();
+    onMade(await api.keys.create({ name: name.trim() === '' ? null : name.trim(), scopes: [...chosen], expires_at }));
   };
   return (
     <form
       class="stack"
       onSubmit={(event) => {
         event.preventDefault();
-        void make();
+        void attempt(make);
       }}
     >
       <div class="pair">
@@ -75,7 +71,7 @@ export function MakeKey({ onMade }: { onMade: (key: NewKey) => void }) {
       </fieldset>
       <Problem error={problem} />
       <div>
-        <button type="submit" disabled={chosen.length === 0}>
+        <button type="submit" disabled={busy || chosen.length === 0}>
           {words.make}
         </button>
       </div>

@@ -16,6 +16,8 @@ export function Quotas() {
   if (!value) return problem ? <Problem error={problem} onRetry={reload} /> : <Arriving />;
   const { used, limits, month, resets_at } = value;
   const count = (n: number) => new Intl.NumberFormat(language).format(n);
+  // Whoever runs it alone has set no limit that means anything: as a billion it is read at a glance.
+  const limitOf = (n: number) => new Intl.NumberFormat(language, { notation: n < 1e6 ? 'standard' : 'compact' }).format(n);
   const shownMonth = new Intl.DateTimeFormat(language, { year: 'numeric', month: 'long', timeZone: 'UTC' }).format(
     new Date(`${month}-01`),
   );
@@ -33,12 +35,12 @@ export function Quotas() {
             <h2>{name}</h2>
             <p class="amount">{count(so)}</p>
             <Meter label={name} value={Math.min(so, limit)} of={Math.max(1, limit)} />
-            <p class="quiet small">{words.of(count(so), count(limit))}</p>
+            <p class="quiet small">{words.of(count(so), limitOf(limit))}</p>
           </li>
         ))}
       </ul>
       <p class="quiet small">
-        {words.resets(day(resets_at, language))} {words.rate(count(limits.requests_per_minute))}
+        {words.resets(day(resets_at, language))} {words.rate(limitOf(limits.requests_per_minute))}
       </p>
     </>
   );
