@@ -1,4 +1,4 @@
-import type { CallOptions, Page, PageOptions } from '@loraloom/client';
+import { type CallOptions, LoraloomError, type Page, type PageOptions } from '@loraloom/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 /** What every kind of job shows. */
@@ -46,6 +46,8 @@ export function useJobs<T extends Followed>({ list, follow, onEnd, pageSize = 24
   const [problem, setProblem] = useState<unknown>(null);
   const followed = useRef(new Set<string>());
   const refreshed = useRef(new Map<string, number>());
+  /** The page that is being fetched. */
+  const asked = useRef<string | null | undefined>(undefined);
   const end = useRef(new AbortController());
   const ended = useRef(onEnd);
   ended.current = onEnd;
@@ -68,6 +70,8 @@ export function useJobs<T extends Followed>({ list, follow, onEnd, pageSize = 24
       } catch (error) {
         if (signal.aborted) return;
         setProblem(error);
+        // Gone, or not this visitor's any more: asking again would not help.
+        if (error instanceof LoraloomError && error.status >= 400 && error.status < 500 && error.status !== 429) break;
         await new Promise((resolve) => setTimeout(resolve, pauseMilliseconds));
       }
     }
@@ -80,6 +84,9 @@ export function useJobs<T extends Followed>({ list, follow, onEnd, pageSize = 24
   };
 
   async function load(after: string | null) {
+    // Scrolling asks for a page as long as its end is in sight.
+    if (asked.current === after) return;
+    asked.current = after;
     try {
       const page = await list({ limit: pageSize, ...(after === null ? {} : { after }), signal: end.current.signal });
       setNext(page.next);
@@ -89,6 +96,7 @@ export function useJobs<T extends Followed>({ list, follow, onEnd, pageSize = 24
     } catch (error) {
       if (!end.current.signal.aborted) setProblem(error);
     }
+    asked.current = undefined;
   }
 
   useEffect(() => {
@@ -112,6 +120,6 @@ export function useJobs<T extends Followed>({ list, follow, onEnd, pageSize = 24
       get(job).then((record) => keep([record]), setProblem);
     },
     problem,
-    retry: () => void load(null),
+    retry: () => void load(known ? next : null),
   };
 }

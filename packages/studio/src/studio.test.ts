@@ -5,7 +5,7 @@ import { explain } from './parts/trouble.ts';
 import { loraName, wordsOf } from './registry.ts';
 import { linkTo, routeOf } from './route.ts';
 import { keyFrom } from './session.tsx';
-import { languageFrom } from './speech.tsx';
+import { dictionary, languageFrom } from './speech.tsx';
 
 it.each([
   ['#key=ll_abc', null, { key: 'll_abc', fresh: true }],
@@ -33,6 +33,15 @@ it.each([
   ['en', ['zh-Hans'], 'en'],
   ['toString', ['zh'], 'zh'],
 ])('speaks, chosen %s, preferred %s', (chosen, preferred, wanted) => expect(languageFrom(chosen, preferred)).toBe(wanted));
+
+it('has every word in every language, or does not compile', () => {
+  const en = { title: 'Title', count: (n: number) => `${n}`, rooms: { create: 'Create' } } as const;
+  expect(dictionary(en, { title: '标题', count: (n) => `${n} 个`, rooms: { create: '创作' } }).zh.count(2)).toBe('2 个');
+  // @ts-expect-error a word is missing
+  dictionary(en, { title: '标题', count: (n) => `${n} 个`, rooms: {} });
+  // @ts-expect-error a word takes something else
+  dictionary(en, { title: '标题', count: (n: string) => n, rooms: { create: '创作' } });
+});
 
 it('makes names and trigger words that the API takes', () => {
   expect(loraName('  My Style, № 2! ')).toBe('my-style-2');

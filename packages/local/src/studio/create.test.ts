@@ -25,7 +25,7 @@ describe.skipIf(!browserPath)('Create, in a browser', { timeout: 120_000 }, () =
     });
     expect((await api.trainings.wait(training)).status).toBe('succeeded');
     page = await studio.visit();
-  }, 180_000);
+  }, 300_000);
   afterAll(() => studio?.close());
 
   /** Pictures take as long as the machine takes. */

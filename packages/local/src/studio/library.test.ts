@@ -21,7 +21,7 @@ describe.skipIf(!browserPath)('Library and Usage, in a browser', { timeout: 120_
     }
     file = Buffer.from(await (await api.loras.download('ink')).arrayBuffer());
     page = await studio.visit('/library');
-  }, 180_000);
+  }, 300_000);
   afterAll(() => studio?.close());
 
   const lora = (name: string) => studio.api.loras.get(name);

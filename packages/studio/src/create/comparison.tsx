@@ -1,5 +1,6 @@
 import type { ImageView } from '@loraloom/client';
 import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { Compare } from '../parts/compare.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { Meter } from '../parts/meter.tsx';
@@ -21,24 +22,16 @@ export function Comparison({ job, picture, onAsked }: ComparisonProps) {
   const words = useWords(createWords);
   const api = useApi();
   const [plain, setPlain] = useState<ImageView>();
-  const [problem, setProblem] = useState<unknown>(null);
+  const { busy, problem, attempt } = useAttempt();
+  const failure = problem ?? plain?.error;
   const { url, width, height, seed, index } = picture;
 
   const make = async () => {
-    setProblem(null);
-    try {
-      // Asked for twice it is the same picture, which is there already.
-      const asked = await api.images.create(withoutStyles(job, seed), { idempotencyKey: `without-styles-${job.id}-${index}` });
-      setPlain(asked);
-      onAsked(asked);
-      for await (const record of api.images.follow(asked, { longestPauseSeconds: 1 })) {
-        setPlain(record);
-        if (record.error) setProblem(record.error);
-      }
-    } catch (error) {
-      setProblem(error);
-      setPlain(undefined);
-    }
+    // Asked for again it is the same picture, which is there already; unless that failed.
+    const once = failure ? {} : { idempotencyKey: `without-styles-${job.id}-${index}` };
+    const asked = await api.images.create(withoutStyles(job, seed), once);
+    onAsked(asked);
+    await api.images.wait(asked, { longestPauseSeconds: 1, onProgress: setPlain });
   };
 
   const without = plain?.output?.images[0]?.url;
@@ -55,17 +48,17 @@ export function Comparison({ job, picture, onAsked }: ComparisonProps) {
   return (
     <>
       <img src={url} alt={job.request.prompt} width={width} height={height} />
-      {plain && !problem ? (
+      {busy && plain ? (
         <div class="stack tight">
           <Meter label={words.comparing} value={plain.progress.step} of={plain.progress.total_steps} />
           <p class="quiet small">{words.comparing}</p>
         </div>
       ) : (
-        <button type="button" onClick={() => void make()}>
+        <button type="button" disabled={busy} onClick={() => void attempt(make)}>
           <Icon name="compare" /> {words.compare}
         </button>
       )}
-      <Problem error={problem} />
+      <Problem error={failure} />
     </>
   );
 }

@@ -19,16 +19,15 @@ interface ComposerProps {
   loras: readonly LoraRecord[];
   asking: boolean;
   problem: unknown;
-  onChange: (draft: Draft) => void;
+  onChange: (some: Partial<Draft>) => void;
   onMake: () => void;
 }
 
 /** All that a picture is asked for with. */
-export function Composer({ draft, models, model, loras, asking, problem, onChange, onMake }: ComposerProps) {
+export function Composer({ draft, models, model, loras, asking, problem, onChange: change, onMake }: ComposerProps) {
   const words = useWords(createWords);
   const { language } = useSpeech();
   const id = useId();
-  const change = (some: Partial<Draft>) => onChange({ ...draft, ...some });
   const fault = problem ? explain(problem, language).param : null;
   const triggers = missingTriggers(draft.prompt, draft.styles, loras);
   const ready = draft.prompt.trim() !== '' && !asking;

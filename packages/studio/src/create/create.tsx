@@ -103,7 +103,8 @@ function Studio({ models, first, loras, style, onCovered }: StudioProps) {
         loras={loras}
         asking={busy}
         problem={problem}
-        onChange={setDraft}
+        // What was uploaded meanwhile comes to the words as they are by then.
+        onChange={(some) => setDraft((before) => ({ ...before, ...some }))}
         onMake={() => void ask(requestOf(draft, model, loras))}
       />
       <section class="made" ref={made} aria-label={words.history}>

@@ -29,7 +29,7 @@ export function Drop({ children, accept, multiple = false, onFiles }: DropProps)
         onFiles(multiple ? files : files.slice(0, 1));
       }}
     >
-      <Icon name="image" />
+      <Icon name="upload" />
       <span>{children}</span>
       <input
         type="file"

@@ -15,6 +15,7 @@ const strokes = {
   right: 'M9 5l7 7-7 7',
   trash: 'M5 7h14M10 7V4.5h4V7M7 7l1 13h8l1-13',
   share: 'M12 15V4m-4 4l4-4 4 4M6 12v8h12v-8',
+  upload: 'M12 15V4m-4.5 4.5L12 4l4.5 4.5M5 19.5h14',
   settings: 'M4 7h9m4 0h3M4 17h3m4 0h9M15 5v4M9 15v4',
 } as const;
 export type IconName = keyof typeof strokes;
