@@ -8,7 +8,7 @@ interface Needs {
   limits: Limits;
 }
 
-/** The functions that move batches on, tell webhooks, and see to what was written down and never sent. */
+/** The functions that move batches on, tell webhooks, and see to what was written down and never sent; the last also gathers the audit. */
 export function createConsumers({ bucket, queues, limits }: Needs) {
   const objects = (...patterns: string[]) => patterns.map((pattern) => $interpolate`${bucket.arn}/${pattern}`);
   const environment = { BUCKET: bucket.name, ...queueUrls(queues) };
@@ -70,12 +70,13 @@ export function createConsumers({ bucket, queues, limits }: Needs) {
     function: {
       handler: 'functions/src/sweeper.handler',
       runtime: 'nodejs24.x',
-      memory: '256 MB',
+      memory: '1024 MB', // A busy day's audit is read whole.
       timeout: '4 minutes',
       environment,
       permissions: [
-        { actions: ['s3:GetObject'], resources: objects('tenants/*', 'outbox/*') },
-        { actions: ['s3:DeleteObject'], resources: objects('outbox/*') },
+        { actions: ['s3:GetObject'], resources: objects('tenants/*', 'outbox/*', 'audit/*') },
+        { actions: ['s3:PutObject'], resources: objects('audit/days/*') },
+        { actions: ['s3:DeleteObject'], resources: objects('outbox/*', 'audit/entries/*') },
         list,
         { actions: ['sqs:SendMessage'], resources: everyQueue },
       ],

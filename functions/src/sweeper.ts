@@ -1,4 +1,4 @@
-import { sweepOutbox } from '@loraloom/jobs';
+import { gatherAudit, sweepOutbox } from '@loraloom/jobs';
 import { openCloud } from './cloud.ts';
 
 const cloud = openCloud(process.env);
@@ -7,4 +7,5 @@ const cloud = openCloud(process.env);
 export async function handler(): Promise<void> {
   const sent = await sweepOutbox(cloud.bucket, cloud.queues);
   if (sent > 0) cloud.log({ level: 'info', message: 'sent what was left in the outbox', sent });
+  await gatherAudit(cloud.bucket);
 }

@@ -208,11 +208,17 @@ export function testPermissions({ all, one, queueArn, bucketName, policies }: Wi
     expect(allows(webhooks, 'sqs:SendMessage', queueArn('Batches'))).toBe(false);
   });
 
-  test('the sweeper reads records, sends messages, and removes entries of the outbox', () => {
+  test('the sweeper reads records, sends messages, removes entries of the outbox, and gathers the audit', () => {
     const sweeper = policyOf('SweeperHandler');
     const records = [keys.jobRecord('images', t, id), keys.jobRecord('trainings', t, id), keys.batchRecord(t, id)];
     mayDo(sweeper, 's3:GetObject', records);
     mayDo(sweeper, 's3:PutObject', records, false);
+    const [single, day] = [keys.auditEntry(t, '2026-11-24', id), keys.auditDay(t, '2026-11-24')];
+    mayDo(sweeper, 's3:GetObject', [single, day]);
+    mayDo(sweeper, 's3:PutObject', [day]);
+    mayDo(sweeper, 's3:PutObject', [single], false);
+    mayDo(sweeper, 's3:DeleteObject', [single]);
+    mayDo(sweeper, 's3:DeleteObject', [day], false);
     mayDo(sweeper, 's3:DeleteObject', [keys.outboxEntry('images', t, id), keys.outboxEntry('webhooks', t, id)]);
     mayDo(sweeper, 's3:DeleteObject', records, false);
     for (const name of ['Trainings', 'Images', 'Batches', 'Webhooks']) {

@@ -7,7 +7,7 @@ import { getRequestListener } from '@hono/node-server';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { serveStatic } from '@hono/node-server/serve-static';
 import { consume, createApp, deliver, nodePost, storeApiKey, tenantLimitsSchema, tick } from '@loraloom/functions';
-import { batchMessageSchema, createRecord, endMessageSchema, keys } from '@loraloom/jobs';
+import { batchMessageSchema, createRecord, endMessageSchema, gatherAudit, keys } from '@loraloom/jobs';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
 import { openMetrics } from '@loraloom/metrics';
@@ -125,6 +125,10 @@ export async function startStack({ folder, port, models, pages, visibilitySecond
       server.closeAllConnections();
       return new Promise((resolve) => server.close(resolve));
     });
+    const gathering = setInterval(() => {
+      gatherAudit(bucket).catch((error) => log({ level: 'error', message: 'audit not gathered', error: String(error) }));
+    }, 300_000);
+    closing.push(async () => clearInterval(gathering));
     const services = { bucket, queues, limits, log, post: nodePost({ allowLocal: true }) };
     closing.push(
       startConsumer(queues.batches, (body) => consume(body, batchMessageSchema, (message) => tick(services, message), log), log),
