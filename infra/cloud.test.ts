@@ -50,7 +50,7 @@ describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s'
   beforeAll(async () => {
     const { evaluate } = await import('./testing/evaluate.ts');
     cloud = await evaluate(stage);
-  }, 60_000);
+  }, 180_000);
 
   testPermissions(found);
 

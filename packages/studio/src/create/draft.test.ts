@@ -35,7 +35,6 @@ const lora = (name: string, trigger_words: string[]): LoraRecord => ({
   size_bytes: 1,
   sha256: '',
   diffusers: null,
-  diffusers: null,
   created_at: '2026-11-25T00:00:00.000Z',
   cover: null,
   cover_url: null,
