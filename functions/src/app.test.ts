@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { hashApiKey, newApiKey } from './api-key.ts';
 import { createApp } from './app.ts';
 import { errorSchema } from './error.ts';
-import { lora, pepper, sha256, testApp } from './test-app.ts';
+import { heldApp, lora, pepper, sha256, testApp } from './test-app.ts';
 
 /** The error of an answer, its shape and request id checked. */
 async function errorOf(answer: Response) {
@@ -175,7 +175,7 @@ test('an unexpected fault is a 500 that tells nothing, and one log line without 
   const { services, logged, alpha } = await testApp();
   const secret = 'X-Amz-Signature=abc';
   const bucket = { ...services.bucket, list: () => Promise.reject(new Error('disk on fire')) };
-  const app = createApp({ ...services, bucket });
+  const app = heldApp({ ...services, bucket });
   const answer = await app.request(`/v1/models?${secret}`, {
     headers: { authorization: `Bearer ${alpha}`, 'x-request-id': 'r1' },
   });
@@ -233,7 +233,7 @@ test('no answer allows every page, or credentials; pages may read the limits', a
     await app.request('/v1/nowhere', { headers }),
     await app.request('/healthz', { headers }),
     await app.request('/v1/keys/x', { method: 'OPTIONS', headers: preflight }),
-    await createApp({ ...services, origins: [] }).request('/v1/models', { headers }),
+    await heldApp({ ...services, origins: [] }).request('/v1/models', { headers }),
     await call('GET', '/v1/models'),
   ]) {
     expect(answer.headers.get('access-control-allow-origin')).not.toBe('*');

@@ -1,8 +1,7 @@
 import { type AuditEntry, auditEntrySchema, type Bucket, images, keys, readJob, sweepOutbox } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { createApp } from './app.ts';
-import { testApp } from './test-app.ts';
+import { heldApp, testApp } from './test-app.ts';
 
 const image = { model: 'emoji', prompt: 'a secret recipe of ours', n: 2, loras: [{ name: 'style', weight: 0.5 }] };
 
@@ -58,7 +57,7 @@ test('what is refused says why, and costs nothing; so does what is sent again', 
 
 test('prompts are redacted where that is configured, and are in no log line in any case', async () => {
   const app = await testApp();
-  const redacting = createApp({ ...app.services, redactPrompts: true, ipOf: () => '198.51.100.7' });
+  const redacting = heldApp({ ...app.services, redactPrompts: true, ipOf: () => '198.51.100.7' });
   const headers = { authorization: `Bearer ${app.alpha}`, 'content-type': 'application/json' };
   await redacting.request('/v1/images', { method: 'POST', headers, body: JSON.stringify(image) });
   const [entry] = await entriesOf(app);
@@ -68,7 +67,7 @@ test('prompts are redacted where that is configured, and are in no log line in a
     if (key.startsWith('audit/')) throw new Error('no more room');
     return bucket.put(key, ...rest);
   };
-  const answer = await createApp({ ...app.services, bucket: { ...bucket, put } }).request('/v1/images', {
+  const answer = await heldApp({ ...app.services, bucket: { ...bucket, put } }).request('/v1/images', {
     method: 'POST',
     headers,
     body: JSON.stringify(image),

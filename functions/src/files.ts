@@ -16,7 +16,7 @@ import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
 import { fileFormSchema, openaiFile, openaiFileSchema, readForm } from './file-upload.ts';
 import { nameText, refuseUnfit } from './moderate.ts';
-import { body, errors, json, newRouter, pageOf, pageQuery } from './router.ts';
+import { body, errors, json, newRouter, ofBody, pageOf, pageQuery } from './router.ts';
 import type { Services } from './services.ts';
 
 const params = z.object({ id: fileIdSchema });
@@ -35,7 +35,7 @@ const post = createRoute({
   responses: {
     200: json('The file that was sent as a form', openaiFileSchema, examples.openaiFile),
     201: json('Where to put the bytes', fileUploadSchema, examples.fileUpload),
-    ...errors(401, 403, 413, 422, 429),
+    ...errors(401, 403, ...ofBody, 429),
   },
 });
 

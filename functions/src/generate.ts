@@ -5,7 +5,7 @@ import { ApiError } from './error.ts';
 import { examples } from './examples.ts';
 import { finishedImage } from './finished-image.ts';
 import { imageViews } from './image-view.ts';
-import { body, errors, json, newRouter } from './router.ts';
+import { body, errors, json, newRouter, ofBody } from './router.ts';
 import type { Services } from './services.ts';
 import { submitHeaders } from './submit.ts';
 import { requireUse } from './token-loras.ts';
@@ -34,7 +34,7 @@ const post = createRoute({
   request: { headers: submitHeaders.pick({ 'idempotency-key': true }), ...body(generateSchema, examples.generate) },
   responses: {
     200: json('The picture', z.object({ image: z.string() }), { image: 'data:image/png;base64,iVBORw0KGgo…' }),
-    ...errors(401, 403, 409, 422, 429, 504),
+    ...errors(401, 403, 409, ...ofBody, 429, 504),
   },
 });
 

@@ -15,7 +15,7 @@ import { z } from 'zod';
 import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
 import { formatQuery, imageViews, refuseExpired } from './image-view.ts';
-import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
+import { body, errors, json, newRouter, ofBody, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
 import { reportUnsent, submitHeaders } from './submit.ts';
 import { imageBodySchema, submitImage } from './submit-image.ts';
@@ -32,7 +32,7 @@ const post = createRoute({
   responses: {
     200: json('It has ended already: a repeated request, or one that was waited for', imageViewSchema, examples.image),
     202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
-    ...errors(401, 403, 409, 422, 429),
+    ...errors(401, 403, 409, ...ofBody, 429),
   },
 });
 
@@ -50,7 +50,7 @@ const put = createRoute({
   responses: {
     200: json('It has ended already', imageViewSchema, examples.image),
     202: json('Accepted; poll its Location', imageViewSchema, examples.imageQueued),
-    ...errors(401, 403, 404, 409, 422, 429),
+    ...errors(401, 403, 404, 409, ...ofBody, 429),
   },
 });
 

@@ -1,7 +1,6 @@
 import { type Bucket, beginAttempt, images, keys, newId, trainings, updateAttempt } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
-import { createApp } from './app.ts';
-import { testApp } from './test-app.ts';
+import { heldApp, testApp } from './test-app.ts';
 
 // Trainings and images share their life, so they share these tests: a row for each.
 const kinds = ['trainings', 'images'] as const;
@@ -98,7 +97,7 @@ test('cancel against worker: whoever comes first, both see the same end', async 
     getBytes: async (...read) => travel().then(() => bucket.getBytes(...read)),
     put: async (...write) => travel().then(() => bucket.put(...write)),
   };
-  const app = createApp({ ...services, bucket: far });
+  const app = heldApp({ ...services, bucket: far });
   const race = async () => {
     const { id } = await (await create('images')).json();
     const work = async () => {
@@ -177,7 +176,7 @@ test('Prefer: wait holds the answer back until the job has ended, or the time is
   expect(ended.status).toBe(200);
   expect(await ended.json()).toMatchObject({ id, status: 'succeeded' });
   // A gateway's limit is the shorter one.
-  const short = createApp({ ...services, waitSeconds: 0.05 });
+  const short = heldApp({ ...services, waitSeconds: 0.05 });
   const other = await short.request('/v1/images', {
     method: 'POST',
     headers: { authorization: `Bearer ${alpha}`, 'content-type': 'application/json', prefer: 'wait=20' },
@@ -224,7 +223,7 @@ test('an image that has succeeded has a URL for each picture in place of its key
 test('a queue that cannot be reached delays a job, and is logged; it does not refuse the job', async () => {
   const { services, queues, logged, alpha } = await testApp();
   const images = { ...queues.images, send: () => Promise.reject(new Error('unreachable')) };
-  const app = createApp({ ...services, queues: { ...queues, images } });
+  const app = heldApp({ ...services, queues: { ...queues, images } });
   const answer = await app.request('/v1/images', {
     method: 'POST',
     headers: { authorization: `Bearer ${alpha}`, 'content-type': 'application/json' },
@@ -373,7 +372,7 @@ test('a queued job says how many wait and how long it may take, and can be watch
   const old = new Date(Date.now() - 600_000).toISOString();
   await bucket.put(keys.pace('images', 'gone'), Buffer.from(JSON.stringify({ jobs_per_second: 9, measured_at: old })));
   const queues = { ...services.queues, images: { ...services.queues.images, waiting: async () => 7 } };
-  const other = createApp({ ...services, bucket, queues });
+  const other = heldApp({ ...services, bucket, queues });
   const look = async () => (await other.request(`/v1/images/${id}`, { headers: { authorization: `Bearer ${alpha}` } })).json();
   // Seven and this one, at two a second.
   expect(await look()).toMatchObject({ queue_position: 7, estimated_seconds: 4 });

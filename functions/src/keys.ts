@@ -5,7 +5,7 @@ import { scopeSchema } from './access.ts';
 import { apiKeySchema, createApiKey, listApiKeys, revokeApiKey } from './api-key.ts';
 import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
-import { body, errors, json, newRouter, pageOf, pageQuery } from './router.ts';
+import { body, errors, json, newRouter, ofBody, pageOf, pageQuery } from './router.ts';
 import type { Services } from './services.ts';
 
 export const keyRequestSchema = z
@@ -34,7 +34,7 @@ const post = createRoute({
   path: '/',
   summary: 'Make an API key',
   request: body(keyRequestSchema, examples.keyRequest),
-  responses: { 201: json('The key, this once', newKeySchema, examples.newKey), ...errors(401, 403, 422, 429) },
+  responses: { 201: json('The key, this once', newKeySchema, examples.newKey), ...errors(401, 403, ...ofBody, 429) },
 });
 
 const list = createRoute({

@@ -1,8 +1,7 @@
 import { type Bucket, beginAttempt, images, keys, putRecord, trainings, updateAttempt } from '@loraloom/jobs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createApp } from './app.ts';
 import type { TenantLimits } from './limits.ts';
-import { testApp } from './test-app.ts';
+import { heldApp, testApp } from './test-app.ts';
 
 // The clock is held, for a minute or a month might end in the middle of a test.
 const start = Date.UTC(2026, 10, 25, 12, 0, 20);
@@ -135,7 +134,7 @@ test('another body under a used key is charged to nobody', async () => {
 
 test('a request that died after it was charged is not charged again when it is repeated', async () => {
   const { draw, used, services } = await setUp({ pictures_per_month: 4 });
-  const app = createApp({ ...services, bucket: dying(services.bucket) });
+  const app = heldApp({ ...services, bucket: dying(services.bucket) });
   expect((await draw({ n: 4 }, { 'idempotency-key': 'order-1' }, app)).status).toBe(500);
   expect(await used()).toEqual({ pictures: 4, training_steps: 0, unfinished_jobs: 1 });
   expect((await draw({ n: 4 }, { 'idempotency-key': 'order-1' })).status).toBe(202);
@@ -144,7 +143,7 @@ test('a request that died after it was charged is not charged again when it is r
 
 test('and if it is never repeated, what it was charged comes back', async () => {
   const { draw, used, services } = await setUp({ pictures_per_month: 4, unfinished_jobs: 1 });
-  const app = createApp({ ...services, bucket: dying(services.bucket) });
+  const app = heldApp({ ...services, bucket: dying(services.bucket) });
   expect((await draw({ n: 4 }, {}, app)).status).toBe(500);
   expect(await codeOf(await draw())).toBe('quota_exceeded');
   vi.setSystemTime(start + 5 * 60_000);

@@ -21,7 +21,7 @@ import { examples } from './examples.ts';
 import { inspectFile } from './lora-header.ts';
 import { viewOfLora } from './lora-view.ts';
 import { loraTexts, refuseUnfit } from './moderate.ts';
-import { body, errors, json, newRouter } from './router.ts';
+import { body, errors, json, newRouter, ofBody } from './router.ts';
 import type { Services } from './services.ts';
 
 const post = createRoute({
@@ -34,7 +34,7 @@ const post = createRoute({
   responses: {
     200: json('It is the latest version already', loraRecordSchema, examples.lora),
     201: json('The new version', loraRecordSchema, examples.lora),
-    ...errors(401, 403, 422, 429),
+    ...errors(401, 403, ...ofBody, 429),
   },
 });
 
@@ -43,7 +43,7 @@ const inspect = createRoute({
   path: '/v1/loras:inspect',
   summary: 'What an uploaded LoRA file is: format, base, ranks, trigger words, and why it could not be imported',
   request: body(z.strictObject({ file_id: fileIdSchema }), { file_id: examples.loraImport.file_id }),
-  responses: { 200: json('The report', loraReportSchema, examples.loraReport), ...errors(401, 403, 422, 429) },
+  responses: { 200: json('The report', loraReportSchema, examples.loraReport), ...errors(401, 403, ...ofBody, 429) },
 });
 
 /** LoRAs that were trained elsewhere. */

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Bucket, beginAttempt, images, keys, updateAttempt } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
-import { createApp } from './app.ts';
-import { lora, model, sha256, testApp } from './test-app.ts';
+import { heldApp, lora, model, sha256, testApp } from './test-app.ts';
 
 /** A safetensors file (github.com/huggingface/safetensors, "Format") of float16 zeros. */
 function safetensors(shapes: Record<string, number[]>, metadata: Record<string, string> = {}): Uint8Array<ArrayBuffer> {
@@ -138,7 +137,7 @@ test('of a large file only the header is read, however long it is', async () => 
       return services.bucket.getBytes(key, options);
     },
   };
-  const app = createApp({ ...services, bucket });
+  const app = heldApp({ ...services, bucket });
   const inspect = async (bytes: Uint8Array<ArrayBuffer>) => {
     const headers = { authorization: `Bearer ${alpha}`, 'content-type': 'application/json' };
     const body = JSON.stringify({ file_id: await uploadLora(bytes) });

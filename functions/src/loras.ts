@@ -26,7 +26,7 @@ import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
 import { loraUrlSeconds, viewOfLora } from './lora-view.ts';
 import { loraTexts, refuseUnfit } from './moderate.ts';
-import { body, errors, json, newRouter, pageOf, pageQuery } from './router.ts';
+import { body, errors, json, newRouter, ofBody, pageOf, pageQuery } from './router.ts';
 import type { Services } from './services.ts';
 
 const params = z.object({ name: nameSchema });
@@ -67,7 +67,7 @@ const patch = createRoute({
   path: '/{name}',
   summary: 'Change which version is the latest, trigger words, licence or cover',
   request: { params, ...body(loraChangeSchema, examples.loraChange) },
-  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 403, 404, 410, 422, 429) },
+  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 403, 404, 410, ...ofBody, 429) },
 });
 
 const remove = createRoute({
@@ -91,7 +91,7 @@ const share = createRoute({
   path: '/{name}/share',
   summary: 'Let another tenant use a LoRA, as owner/name',
   request: { params, ...body(shareSchema, { tenant: 'partner' }) },
-  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 403, 404, 410, 422, 429) },
+  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 403, 404, 410, ...ofBody, 429) },
 });
 
 const unshare = createRoute({
@@ -99,7 +99,7 @@ const unshare = createRoute({
   path: '/{name}/unshare',
   summary: 'Let another tenant use a LoRA no longer; what was accepted before is still painted',
   request: { params, ...body(shareSchema, { tenant: 'partner' }) },
-  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 403, 404, 410, 422, 429) },
+  responses: { 200: json('The LoRA', loraRecordSchema, examples.lora), ...errors(401, 403, 404, 410, ...ofBody, 429) },
 });
 
 /** A tenant's LoRAs: names, and the versions under them. */

@@ -1,9 +1,8 @@
 import { newId } from '@loraloom/jobs';
 import { openModerator, parsePolicy } from '@loraloom/moderation';
 import { expect, test } from 'vitest';
-import { createApp } from './app.ts';
 import { errorSchema } from './error.ts';
-import { testApp } from './test-app.ts';
+import { heldApp, testApp } from './test-app.ts';
 
 const file = { file_id: newId('file'), caption: 'red apple' };
 const picture = { content_type: 'image/png', size_bytes: 3, sha256: '0'.repeat(64) };
@@ -68,7 +67,7 @@ test.each([
 test('a deployment chooses what is refused, but not for children', async () => {
   const { services, call, alpha } = await testApp();
   const policy = { deny: ['acme*'], allow: ['nude', 'porn'], off: ['violence'], thresholds: { hate: 0.5 } };
-  const app = createApp({ ...services, moderator: openModerator(parsePolicy(JSON.stringify(policy))) });
+  const app = heldApp({ ...services, moderator: openModerator(parsePolicy(JSON.stringify(policy))) });
   const ask = async (prompt: string) => {
     const init = { method: 'POST', headers: { authorization: `Bearer ${alpha}`, 'content-type': 'application/json' } };
     const answer = await app.request('/v1/images', { ...init, body: JSON.stringify({ model: 'emoji', prompt }) });

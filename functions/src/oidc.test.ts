@@ -1,9 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { afterEach, expect, test, vi } from 'vitest';
-import { createApp } from './app.ts';
 import type { Oidc } from './oidc.ts';
-import { testApp } from './test-app.ts';
+import { heldApp, testApp } from './test-app.ts';
 
 afterEach(() => vi.useRealTimers());
 
@@ -36,7 +35,7 @@ async function setUp(changes: Partial<Oidc> = {}) {
     },
     ...changes,
   };
-  const app = createApp({ ...base.services, oidc });
+  const app = heldApp({ ...base.services, oidc });
   const call = (jwt: string, path = '/v1/images') => app.request(path, { headers: { authorization: `Bearer ${jwt}` } });
   return { ...base, call, fetched };
 }

@@ -5,7 +5,7 @@ import { ApiError, invalidRequest } from './error.ts';
 import { examples } from './examples.ts';
 import { finishedImage } from './finished-image.ts';
 import { imageViews } from './image-view.ts';
-import { body, errors, json, newRouter } from './router.ts';
+import { body, errors, json, newRouter, ofBody } from './router.ts';
 import type { Services } from './services.ts';
 import { submitHeaders } from './submit.ts';
 
@@ -50,7 +50,7 @@ const post = createRoute({
   description:
     'The answer comes when the pictures are there. If they are not within the time that an answer may take, it is a 504 and the job goes on: its place is in Location, and in the message.',
   request: { headers: submitHeaders.pick({ 'idempotency-key': true }), ...body(generationSchema, examples.generation) },
-  responses: { 200: json('The pictures', generatedSchema, examples.generated), ...errors(401, 403, 409, 422, 429, 504) },
+  responses: { 200: json('The pictures', generatedSchema, examples.generated), ...errors(401, 403, 409, ...ofBody, 429, 504) },
 });
 
 /** Pictures as OpenAI's clients ask for them. */

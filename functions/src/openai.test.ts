@@ -1,8 +1,7 @@
 import { type Bucket, beginAttempt, images, keys, newId, publishLora, putRecord, updateAttempt } from '@loraloom/jobs';
 import OpenAI, { toFile } from 'openai';
 import { expect, onTestFinished, test } from 'vitest';
-import { createApp } from './app.ts';
-import { lora, model, testApp } from './test-app.ts';
+import { heldApp, lora, model, testApp } from './test-app.ts';
 
 // The official client, talking to the app in this process.
 
@@ -48,7 +47,7 @@ async function finish(
 
 async function setUp(waitSeconds?: number) {
   const served = await testApp();
-  const app = waitSeconds === undefined ? served.app : createApp({ ...served.services, waitSeconds });
+  const app = waitSeconds === undefined ? served.app : heldApp({ ...served.services, waitSeconds });
   let calls = 0;
   const client = (apiKey = served.alpha) =>
     new OpenAI({

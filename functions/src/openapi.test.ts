@@ -25,12 +25,14 @@ import {
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { apiKeySchema } from './api-key.ts';
+import { createApp } from './app.ts';
 import { examples } from './examples.ts';
 import { openaiFileSchema } from './file-upload.ts';
 import { generateSchema } from './generate.ts';
 import { keyRequestSchema, newKeySchema } from './keys.ts';
 import { generatedSchema, generationSchema } from './openai-images.ts';
 import { testApp } from './test-app.ts';
+import { holdToDocument } from './test-document.ts';
 import { tokenRequestSchema } from './token.ts';
 import { tokenSchema } from './tokens.ts';
 import { usageSchema } from './usage.ts';
@@ -78,6 +80,17 @@ test('it says which scopes a route wants, any of those named', () => {
   expect(document.paths['/v1/images']?.post?.security).toEqual([{ apiKey: ['images'] }]);
   expect(document.paths['/v1/files']?.post?.security).toEqual([{ apiKey: ['images'] }, { apiKey: ['trainings'] }]);
   expect(document.paths['/healthz']?.get?.security).toEqual([]);
+});
+
+test.each([
+  [200, { status: 'unwell' }, /answered 200, not as described: .*"\/status"/],
+  [201, { status: 'ok' }, /answered 201: want one of 200/],
+])('the suite holds every answer against it: %i %j would fail', async (status, body, why) => {
+  const { services } = await testApp();
+  const other = createApp(services);
+  const { fetch } = other;
+  other.fetch = (request) => (request.url.endsWith('/healthz') ? Response.json(body, { status }) : fetch(request));
+  await expect(holdToDocument(other).request('/healthz')).rejects.toThrow(why);
 });
 
 test('every reference in it leads somewhere', () => {

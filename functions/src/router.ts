@@ -54,7 +54,10 @@ const meanings = {
   404: ['not_found', 'It does not exist, or is not yours'],
   410: ['deleted', 'It was there, and is no more'],
   409: ['already_finished', 'Too late, or not the same as before'],
+  400: ['malformed_json', 'The body is not JSON'],
   413: ['too_large', 'The body has too many bytes'],
+  415: ['unsupported_media_type', 'The body is of another type'],
+  500: ['internal_error', 'Something went wrong on our side; it was logged'],
   504: ['not_yet', 'It takes longer than an answer may; the job goes on'],
   422: ['invalid_request', 'The request does not fit its schema, or names something that is not there'],
   429: [
@@ -63,10 +66,13 @@ const meanings = {
   ],
 } as const;
 
-/** The error answers of a route, for the API's description. */
+/** What can be wrong with a body. */
+export const ofBody = [400, 413, 415, 422] as const;
+
+/** The error answers of a route, for the API's description; any may be our fault. */
 export function errors(...statuses: (keyof typeof meanings)[]) {
   return Object.fromEntries(
-    statuses.map((status) => {
+    [...statuses, 500 as const].map((status) => {
       const [code, description] = meanings[status];
       const example = {
         error: { code, message: '…', type: errorType(status), param: null, request_id: '5c4c7f04-0c3c-4b0e-9a51-c8b1f0a6a4a7' },

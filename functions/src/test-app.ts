@@ -15,6 +15,8 @@ import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { type Scope, scopeSchema } from './access.ts';
 import { createApiKey } from './api-key.ts';
 import { createApp } from './app.ts';
+import type { Services } from './services.ts';
+import { holdToDocument } from './test-document.ts';
 
 export const pepper = 'a pepper of at least thirty-two characters';
 /** SHA-256 of the bytes 1, 2, 3 (sha256sum). */
@@ -56,6 +58,9 @@ export const lora: LoraVersion = {
   created_at: '2026-01-01T00:00:00.000Z',
 };
 
+/** An app of which every answer is held against its own description. */
+export const heldApp = (services: Services) => holdToDocument(createApp(services));
+
 /** The app over a bucket and queues in memory, with a model, a LoRA of tenant `alpha`, and keys of two tenants. */
 export async function testApp() {
   const bucket = memoryBucket();
@@ -71,7 +76,7 @@ export async function testApp() {
     origins: ['https://studio.example'],
     log: (line: Record<string, unknown>) => void (line.message === 'request' ? requests : logged).push(line),
   };
-  const app = createApp(services);
+  const app = heldApp(services);
 
   /** A key of a tenant; of every scope, unless told. */
   async function keyOf(tenant: string, scopes: Scope[] = scopeSchema.options, expires_at: string | null = null) {

@@ -3,7 +3,7 @@ import { tokenIdSchema } from '@loraloom/jobs';
 import { z } from 'zod';
 import { ApiError } from './error.ts';
 import { examples } from './examples.ts';
-import { body, errors, json, newRouter } from './router.ts';
+import { body, errors, json, newRouter, ofBody } from './router.ts';
 import type { Services } from './services.ts';
 import { mintToken, tokenRequestSchema } from './token.ts';
 
@@ -26,7 +26,7 @@ const post = createRoute({
   description:
     'It may do what is asked for here and no more, ends with the key that minted it, and can neither list what others made, nor mint, nor see keys.',
   request: body(tokenRequestSchema, examples.tokenRequest),
-  responses: { 201: json('The token, this once', tokenSchema, examples.token), ...errors(401, 403, 422, 429) },
+  responses: { 201: json('The token, this once', tokenSchema, examples.token), ...errors(401, 403, ...ofBody, 429) },
 });
 
 /** Short-lived tokens, minted by API keys. */

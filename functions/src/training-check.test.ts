@@ -1,7 +1,6 @@
 import { type Bucket, fileUploadSchema, trainingCheckSchema } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
-import { createApp } from './app.ts';
-import { picture, pictureDigest, testApp } from './test-app.ts';
+import { heldApp, picture, pictureDigest, testApp } from './test-app.ts';
 
 /** The app, and what puts a file into it whatever its bytes are. */
 async function setUp() {
@@ -109,7 +108,7 @@ test('sizes that lie behind long notes are found, by reading no more than a part
   };
   const headers = { authorization: `Bearer ${alpha}`, 'content-type': 'application/json' };
   const body = JSON.stringify(requestOf([id], { steps: 100 }));
-  const answer = await createApp({ ...services, bucket: counting }).request('/v1/trainings:check', {
+  const answer = await heldApp({ ...services, bucket: counting }).request('/v1/trainings:check', {
     method: 'POST',
     headers,
     body,
@@ -134,7 +133,7 @@ test('a thousand pictures are looked over in a few seconds, though each look tak
   const headers = { authorization: `Bearer ${alpha}`, 'content-type': 'application/json' };
   const body = JSON.stringify(requestOf(ids));
   const begun = Date.now();
-  const answer = await createApp({ ...services, bucket: far }).request('/v1/trainings:check', { method: 'POST', headers, body });
+  const answer = await heldApp({ ...services, bucket: far }).request('/v1/trainings:check', { method: 'POST', headers, body });
   expect(answer.status).toBe(200);
   expect((Date.now() - begun) / 1000).toBeLessThan(10);
   expect((await answer.json()).findings.at(-1)).toMatchObject({ code: 'few_steps' });

@@ -2,7 +2,7 @@ import { createRoute } from '@hono/zod-openapi';
 import { checkTraining, newId, trainingCheckSchema, trainingRequestSchema } from '@loraloom/jobs';
 import { examples } from './examples.ts';
 import { refuseUnfit, trainingTexts } from './moderate.ts';
-import { body, errors, json, newRouter } from './router.ts';
+import { body, errors, json, newRouter, ofBody } from './router.ts';
 import type { Services } from './services.ts';
 import { requireTraining } from './token-loras.ts';
 
@@ -13,7 +13,7 @@ const post = createRoute({
   request: body(trainingRequestSchema, examples.trainingRequest),
   responses: {
     200: json('Settled request, findings, estimate', trainingCheckSchema, examples.trainingCheck),
-    ...errors(401, 403, 422, 429),
+    ...errors(401, 403, ...ofBody, 429),
   },
 });
 

@@ -22,7 +22,7 @@ import { z } from 'zod';
 import { notFound } from './error.ts';
 import { examples } from './examples.ts';
 import { refuseUnfit, trainingTexts } from './moderate.ts';
-import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
+import { body, errors, json, newRouter, ofBody, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
 import { reportUnsent, submit, submitHeaders } from './submit.ts';
 import { requireTraining } from './token-loras.ts';
@@ -38,7 +38,7 @@ const post = createRoute({
   responses: {
     200: json('It has ended already: a repeated request, or one that was waited for', trainingRecordSchema, examples.training),
     202: json('Accepted; poll its Location', trainingRecordSchema, examples.training),
-    ...errors(401, 403, 409, 422, 429),
+    ...errors(401, 403, 409, ...ofBody, 429),
   },
 });
 
