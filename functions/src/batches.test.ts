@@ -1,8 +1,7 @@
 import { batchMessageSchema, images, keys, newId, readJob } from '@loraloom/jobs';
 import { expect, test } from 'vitest';
-import { createApp } from './app.ts';
 import { tick } from './batch/tick.ts';
-import { sha256, testApp } from './test-app.ts';
+import { heldApp, sha256, testApp } from './test-app.ts';
 
 const prices = { currency: 'USD', per_image: 0.01, per_gpu_second: 0.1, gpu_seconds_per_megapixel_step: 2 };
 
@@ -17,7 +16,7 @@ async function setUp() {
     await app.bucket.fetch(upload.url, { method: 'PUT', headers: upload.headers, body: bytes });
     return id;
   }
-  const priced = createApp({ ...app.services, prices });
+  const priced = heldApp({ ...app.services, prices });
   async function dryRun(request: object, to = app.app) {
     const headers = { authorization: `Bearer ${app.alpha}`, 'content-type': 'application/json' };
     const body = JSON.stringify({ ...request, dry_run: true });

@@ -22,7 +22,7 @@ import { z } from 'zod';
 import { checkedLines, maxLineErrors } from './batch/check.ts';
 import { ApiError, notFound } from './error.ts';
 import { examples } from './examples.ts';
-import { body, errors, json, newRouter, pageOf, pageQuery, setJobHeaders } from './router.ts';
+import { body, errors, json, newRouter, ofBody, pageOf, pageQuery, setJobHeaders } from './router.ts';
 import type { Services } from './services.ts';
 import { idempotencyHeaders, once } from './submit.ts';
 
@@ -39,7 +39,7 @@ const post = createRoute({
   responses: {
     200: json('A dry run: what the batch would be', batchEstimateSchema, examples.batchEstimate),
     202: json('Accepted; poll its Location', batchViewSchema, examples.batchValidating),
-    ...errors(401, 403, 409, 422, 429),
+    ...errors(401, 403, 409, ...ofBody, 429),
   },
 });
 
