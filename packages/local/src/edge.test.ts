@@ -54,6 +54,8 @@ async function startEdge() {
       BUCKET: 'loom',
       TRAININGS_QUEUE_URL: trainings.url,
       IMAGES_QUEUE_URL: images.url,
+      BATCHES_QUEUE_URL: `${sqs.url}/000000000000/batches`,
+      WEBHOOKS_QUEUE_URL: `${sqs.url}/000000000000/webhooks`,
       LIMITS_TABLE: 'limits',
       KEY_PEPPER: pepper,
     },
