@@ -126,6 +126,8 @@ test('messages say what was wanted', async () => {
   expect(await said('/v1/images', { ...image, n: 9 })).toMatch(/^n: .*8/);
   expect(await said('/v1/images', { ...image, sampler: 'x' })).toMatch(/"ddim".*"euler"/);
   expect(await said('/v1/images', { ...image, promt: 'x' })).toMatch(/^promt: unknown key/);
+  expect(await said('/v1/trainings', { ...training, network_dim: 8 })).toBe('network_dim: unknown key; did you mean rank?');
+  expect(await said('/v1/trainings:check', { ...training, lerning_rate: 1 })).toMatch(/did you mean learning_rate\?$/);
   expect(await said('/v1/trainings', { ...training, name: 'A b' })).toMatch(/^name: want 1 to 63 of a-z/);
   expect(await said('/v1/images', { ...image, model: 'x' })).toMatch(/no model named x.*\/v1\/models/);
 });

@@ -24,6 +24,7 @@ test.each(['lambda.ts', 'edge.ts'])('%s needs neither Node’s modules nor the A
   expect([...entry].filter((name) => name !== 'hono/aws-lambda').sort()).toEqual([
     '@hono/zod-openapi',
     'aws4fetch',
+    'fastest-levenshtein',
     'hono/body-limit',
     'hono/cors',
     'hono/http-exception',

@@ -120,13 +120,17 @@ function answer(c: Context<Env>, { status, code, message, param, more, retryAfte
   return c.json({ error: { code, message, type: errorType(status), param, request_id: c.var.requestId, ...more } }, status);
 }
 
-/** A failed validation as an error: the first issue's path, and what was wanted there. */
-export function invalidRequest(issues: z.core.$ZodIssue[]): ApiError {
+/**
+ * A failed validation as an error: the first issue's path, and what was wanted there.
+ * @param meantBy which key an unknown one was meant for
+ */
+export function invalidRequest(issues: z.core.$ZodIssue[], meantBy?: (key: string) => string): ApiError {
   const issue = issues[0] && meant(issues[0]);
   if (!issue) return new ApiError(422, 'invalid_request', 'the request is not as it should be');
   if (issue.code === 'unrecognized_keys') {
     const param = [...issue.path, issue.keys[0]].join('.');
-    return new ApiError(422, 'invalid_request', `${param}: unknown key; see /openapi.json for the known ones`, param);
+    const hint = meantBy && issue.path.length === 0 ? `did you mean ${meantBy(param)}?` : 'see /openapi.json for the known ones';
+    return new ApiError(422, 'invalid_request', `${param}: unknown key; ${hint}`, param);
   }
   const param = issue.path.join('.');
   return new ApiError(422, 'invalid_request', param === '' ? issue.message : `${param}: ${issue.message}`, param || null);

@@ -8,14 +8,17 @@ import { ApiError, errorSchema, errorType, invalidRequest } from './error.ts';
 /** What the middleware in app.ts puts into a request's context. */
 export type Env = { Variables: { requestId: string; caller: Caller; audited?: Audited } };
 
-/** A router whose routes refuse what does not fit their schemas. */
-export function newRouter(): OpenAPIHono<Env> {
+/**
+ * A router whose routes refuse what does not fit their schemas.
+ * @param meantBy which key an unknown one of a body was meant for
+ */
+export function newRouter(meantBy?: (key: string) => string): OpenAPIHono<Env> {
   return new OpenAPIHono<Env>({
     defaultHook: (result) => {
       if (result.success) return;
       // An id that cannot be an id names nothing, which is not worth another kind of answer than "not found".
       if (result.target === 'param') throw new ApiError(404, 'not_found', 'no such thing', pathOf(result.error.issues));
-      throw invalidRequest(result.error.issues);
+      throw invalidRequest(result.error.issues, result.target === 'json' ? meantBy : undefined);
     },
   });
 }

@@ -1,5 +1,5 @@
 import { createRoute } from '@hono/zod-openapi';
-import { checkTraining, newId, trainingCheckSchema, trainingRequestSchema } from '@loraloom/jobs';
+import { checkTraining, newId, optionMeant, trainingCheckSchema, trainingRequestSchema } from '@loraloom/jobs';
 import { examples } from './examples.ts';
 import { refuseUnfit, trainingTexts } from './moderate.ts';
 import { body, errors, json, newRouter, ofBody } from './router.ts';
@@ -19,7 +19,7 @@ const post = createRoute({
 
 /** The preflight of trainings alone. */
 export function trainingCheck(services: Services) {
-  return newRouter().openapi(post, async (c) => {
+  return newRouter(optionMeant).openapi(post, async (c) => {
     refuseUnfit(services, trainingTexts(c.req.valid('json')));
     requireTraining(c.var.caller, c.req.valid('json'));
     return c.json(await checkTraining(services.bucket, c.var.caller.tenant, c.req.valid('json'), newId('training')), 200);

@@ -7,6 +7,7 @@ import {
   trainings as kind,
   listJobs,
   NoSuchRecord,
+  optionMeant,
   readJob,
   readTrainingEvents,
   type TrainingRecord,
@@ -103,7 +104,7 @@ const cancel = createRoute({
 /** Trainings of LoRAs. */
 export function trainings(services: Services) {
   const { bucket, queues } = services;
-  return newRouter()
+  return newRouter(optionMeant)
     .openapi(post, async (c) => {
       const { model, name, trigger_word } = c.req.valid('json');
       c.set('audited', { model, loras: [{ name }], ...(trigger_word === undefined ? {} : { prompt: trigger_word }) });

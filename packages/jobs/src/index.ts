@@ -1,3 +1,4 @@
+export { optionMeant } from './aliases.ts';
 export { AttemptLost, beginAttempt, runDeadlineExceeded, runMillisecondsLeft, updateAttempt } from './attempt.ts';
 export { type AuditEntry, type Audited, auditDay, auditEntrySchema, gatherAudit, listAudit, putAudit } from './audit.ts';
 export type { AwsAccess, AwsCredentials } from './aws.ts';

@@ -1,10 +1,11 @@
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
-import { aliases, housekeeping, instead, neutral, readings } from './other-trainers.ts';
+import { aliases } from './aliases.ts';
+import { housekeeping, instead, neutral, readings } from './other-trainers.ts';
 import { RequestError } from './request-error.ts';
 import { type Setting, settingsSchema, type TrainingFile } from './training-settings.ts';
 
-export { aliases } from './other-trainers.ts';
+export { aliases } from './aliases.ts';
 export { settingsSchema, type TrainingFile } from './training-settings.ts';
 
 /*

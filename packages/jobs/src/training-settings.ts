@@ -8,6 +8,9 @@ const optionsSchema = trainingRequestSchema.omit({
   files: true,
   prior_files: true,
   continue_from: true,
+  // Of a training on a server, which is told in a request.
+  webhook_url: true,
+  webhook_events: true,
 });
 
 /** What a settings file may say: a request's options, and where on this machine pictures, base and results lie. */
