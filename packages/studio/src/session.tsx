@@ -37,6 +37,9 @@ export const connectWith = (key: string): Loraloom => connect({ url: apiUrl, api
 const Connection = createContext<Loraloom | null>(null);
 export const Connected = Connection.Provider;
 
+/** Whether there is a key already. */
+export const useHasKey = () => useContext(Connection) !== null;
+
 /** The API, as the visitor may use it. */
 export function useApi(): Loraloom {
   const api = useContext(Connection);

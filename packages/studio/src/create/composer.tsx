@@ -29,6 +29,7 @@ export function Composer({ draft, models, model, loras, asking, problem, onChang
   const { language } = useSpeech();
   const id = useId();
   const fault = problem ? explain(problem, language).param : null;
+  const examples = examplesFor(model);
   const triggers = missingTriggers(draft.prompt, draft.styles, loras);
   const ready = draft.prompt.trim() !== '' && !asking;
   return (
@@ -52,12 +53,13 @@ export function Composer({ draft, models, model, loras, asking, problem, onChang
           value={draft.prompt}
           maxLength={2000}
           rows={3}
+          placeholder={examples[0]}
           aria-invalid={fault === 'prompt'}
           onInput={(event) => change({ prompt: event.currentTarget.value })}
         />
         {triggers.length > 0 && <p class="quiet small">{words.alsoSays(triggers.join(', '))}</p>}
         <ul class="row examples" aria-label={words.examples}>
-          {examplesFor(model).map((example) => (
+          {examples.map((example) => (
             <li key={example}>
               <button type="button" class="chip" onClick={() => change({ prompt: example })}>
                 {example}

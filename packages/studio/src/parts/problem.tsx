@@ -1,4 +1,4 @@
-import { keepKey } from '../session.tsx';
+import { keepKey, useHasKey } from '../session.tsx';
 import { dictionary, useSpeech, useWords } from '../speech.tsx';
 import { explain } from './trouble.ts';
 
@@ -13,6 +13,7 @@ interface ProblemProps {
 export function Problem({ error, onRetry, old = false }: ProblemProps) {
   const { language } = useSpeech();
   const words = useWords(problemWords);
+  const hasKey = useHasKey();
   if (error === null || error === undefined) return null;
   const { what, todo, said, requestId, code } = explain(error, language);
   return (
@@ -26,7 +27,7 @@ export function Problem({ error, onRetry, old = false }: ProblemProps) {
           {words.request} <code>{requestId}</code>
         </p>
       )}
-      {code === 'unauthorized' ? (
+      {code === 'unauthorized' && hasKey ? (
         <button
           type="button"
           onClick={() => {
