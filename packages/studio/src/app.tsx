@@ -1,5 +1,5 @@
 import type { ComponentType } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useErrorBoundary, useRef, useState } from 'preact/hooks';
 import { appWords } from './app-words.ts';
 import { Arriving } from './parts/arriving.tsx';
 import { Problem } from './parts/problem.tsx';
@@ -67,6 +67,7 @@ export function App() {
 function Page({ room, rest }: { room: Room; rest: readonly string[] }) {
   const [page, setPage] = useState<{ Room: ComponentType<RoomProps> }>();
   const [missing, setMissing] = useState(false);
+  const [broken] = useErrorBoundary();
   useEffect(() => {
     pages[room]().then(
       ({ default: Room }) => setPage({ Room }),
@@ -75,6 +76,7 @@ function Page({ room, rest }: { room: Room; rest: readonly string[] }) {
   }, [room]);
   // After an update of the site its old chunks are gone; offline they do not come.
   if (missing) return <Problem error={{ code: 'page_missing', message: '', param: null }} onRetry={() => location.reload()} />;
+  if (broken) return <Problem error={broken} onRetry={() => location.reload()} />;
   if (!page) return <Arriving />;
   return <page.Room rest={rest} />;
 }

@@ -124,15 +124,14 @@ describe.skipIf(!browserPath)('Create, in a browser', { timeout: 120_000 }, () =
 
   it('has the earlier ones page by page', async () => {
     const { api } = studio;
-    const asked = Array.from({ length: 26 }, () => api.images.create({ model: 'emoji', prompt: 'moon', steps: 1 }));
+    const asked = Array.from({ length: 20 }, () => api.images.create({ model: 'emoji', prompt: 'moon', steps: 1 }));
     await Promise.all((await Promise.all(asked)).map((image) => api.images.wait(image)));
     await page.reload();
-    await eventually(() => pictures('moon').count()).toBeGreaterThan(20);
+    await eventually(() => pictures('moon').count()).toBe(20);
     await page.mouse.move(1000, 500);
     await page.mouse.wheel(0, 20_000);
     // The very first one is on the second page.
     await pictures('red apple').last().waitFor();
-    expect(await pictures('moon').count()).toBe(26);
   });
 
   it('is sound to axe, fits a phone and a desk, light and dark, and asks nobody else for anything', async () => {

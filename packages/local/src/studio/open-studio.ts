@@ -89,6 +89,7 @@ export async function axeFindings(page: Page): Promise<string[]> {
 /** Leaves a picture of the page at each width, light and dark, and finds no line of it wider than the screen. */
 export async function photograph(page: Page, name: string): Promise<void> {
   await mkdir(screenshots, { recursive: true });
+  await page.evaluate(() => scrollTo(0, 0));
   for (const width of [390, 1440]) {
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });

@@ -1,5 +1,5 @@
 import './create.css';
-import type { ImageRequestInput, ImageView, LoraRecord, Model } from '@loraloom/client';
+import type { ImageRequestInput, ImageView } from '@loraloom/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { RoomProps } from '../app.tsx';
 import { useAttempt } from '../attempt.ts';
@@ -23,34 +23,18 @@ import { createWords } from './words.ts';
 export default function Create({ rest: [style] }: RoomProps) {
   const api = useApi();
   const words = useWords(createWords);
-  const { value, problem, reload } = useLoaded(async (signal) => {
+  const stock = useLoaded(async (signal) => {
     const [models, loras] = await Promise.all([api.models.list({ signal }), allLoras(api, signal)]);
     return { models: models.data, loras };
   });
-  if (!value) return problem ? <Problem error={problem} onRetry={reload} /> : <Arriving />;
-  const [model] = value.models;
-  if (!model) return <p class="lead">{words.noModel}</p>;
-  return <Studio models={value.models} first={model} loras={value.loras} style={style} onCovered={reload} />;
-}
-
-interface StudioProps {
-  models: readonly Model[];
-  first: Model;
-  loras: readonly LoraRecord[];
-  style: string | undefined;
-  onCovered: () => void;
-}
-
-function Studio({ models, first, loras, style, onCovered }: StudioProps) {
-  const api = useApi();
-  const words = useWords(createWords);
+  const { models, loras } = stock.value ?? { models: [], loras: [] };
   const [draft, setDraft] = useKept('draft', readDraft);
   const { busy, problem, attempt } = useAttempt();
   const [open, setOpen] = useState<{ id: string; index: number }>();
   const [news, setNews] = useState('');
   const top = useRef<HTMLDivElement>(null);
   const made = useRef<HTMLElement>(null);
-  const model = models.find(({ name }) => name === draft.model) ?? first;
+  const model = models.find(({ name }) => name === draft.model) ?? models[0];
 
   useEffect(() => {
     if (style === undefined) return;
@@ -96,17 +80,25 @@ function Studio({ models, first, loras, style, onCovered }: StudioProps) {
   return (
     <div class="create" ref={top}>
       <h1 class="unseen">{words.title}</h1>
-      <Composer
-        draft={draft}
-        models={models}
-        model={model}
-        loras={loras}
-        asking={busy}
-        problem={problem}
-        // What was uploaded meanwhile comes to the words as they are by then.
-        onChange={(some) => setDraft((before) => ({ ...before, ...some }))}
-        onMake={() => void ask(requestOf(draft, model, loras))}
-      />
+      {model ? (
+        <Composer
+          draft={draft}
+          models={models}
+          model={model}
+          loras={loras}
+          asking={busy}
+          problem={problem}
+          // What was uploaded meanwhile comes to the words as they are by then.
+          onChange={(some) => setDraft((before) => ({ ...before, ...some }))}
+          onMake={() => void ask(requestOf(draft, model, loras))}
+        />
+      ) : stock.value ? (
+        <p class="lead">{words.noModel}</p>
+      ) : stock.problem ? (
+        <Problem error={stock.problem} onRetry={stock.reload} />
+      ) : (
+        <Arriving />
+      )}
       <section class="made" ref={made} aria-label={words.history}>
         <Problem error={history.problem} onRetry={history.retry} />
         {!history.jobs && history.problem === null && <Arriving />}
@@ -140,7 +132,7 @@ function Studio({ models, first, loras, style, onCovered }: StudioProps) {
             void ask(moreLike(job));
           }}
           onStartFrom={(picture) => void startFrom(picture)}
-          onCovered={onCovered}
+          onCovered={stock.reload}
           onAsked={history.show}
         />
       )}

@@ -1,3 +1,4 @@
+import './history.css';
 import type { ImageView } from '@loraloom/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { duration } from '../numbers.ts';

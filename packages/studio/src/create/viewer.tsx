@@ -1,3 +1,4 @@
+import './viewer.css';
 import type { ImageView } from '@loraloom/client';
 import { useEffect } from 'preact/hooks';
 import { moment } from '../numbers.ts';

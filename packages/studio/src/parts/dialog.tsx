@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { dictionary, useWords } from '../speech.tsx';
 import { Icon } from './icon.tsx';
 
@@ -15,8 +15,11 @@ interface DialogProps {
 export function Dialog({ label, wide = false, onClose, children }: DialogProps) {
   const words = useWords(dialogWords);
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    box.current?.showModal();
+  useLayoutEffect(() => {
+    const shown = box.current;
+    shown?.showModal();
+    // Closed before it goes, it gives the focus back to what opened it.
+    return () => shown?.close();
   }, []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it, by the browser
