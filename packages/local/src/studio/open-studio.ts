@@ -36,7 +36,13 @@ export async function openStudio() {
 
   /** A visitor with the key and nothing else. */
   async function visit(path = '', options: BrowserContextOptions = {}): Promise<Page> {
-    const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1440, height: 900 }, ...options });
+    const context = await browser.newContext({
+      locale: 'en-GB',
+      viewport: { width: 1440, height: 900 },
+      // Colours on their way from one to another have contrasts of their own.
+      reducedMotion: 'reduce',
+      ...options,
+    });
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: stack.url });
     await context.route(
       ({ hostname }) => hostname !== '127.0.0.1',

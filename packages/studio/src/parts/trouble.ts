@@ -91,6 +91,14 @@ const troubles = dictionary(
       too_large: ['That is too large.', 'Send less at once.'],
       expired: ['These pictures are not kept any more.', 'Ask for them again with the same settings.'],
       deleted: ['It was deleted.', 'Choose another.'],
+      not_found: ['It is not there.', 'It may have been deleted, or belong to another account.'],
+      bad_size: ['This model does not make pictures of that size.', 'Choose another shape.'],
+      digest_gone: [
+        'A file that made this is not there any more.',
+        'It cannot be made exactly so again; use its settings instead.',
+      ],
+      too_many_shares: ['It is shared with as many as it may be.', 'Take one of them off first.'],
+      preflight_failed: ['These pictures cannot be trained on as they are.', 'What was found says what to do about each.'],
       already_finished: ['It has ended already.', ''],
     },
     refused: {
@@ -135,6 +143,11 @@ const troubles = dictionary(
       too_large: ['内容太大了。', '请一次少发一些。'],
       expired: ['这些图片已不再保留。', '可以用相同的设置重新生成。'],
       deleted: ['它已被删除。', '请另选一个。'],
+      not_found: ['它不存在。', '它可能已被删除，或属于其他账户。'],
+      bad_size: ['此模型不能生成这种尺寸的图片。', '请选择其他形状。'],
+      digest_gone: ['制作它的某个文件已不存在。', '无法完全重现，请改用它的设置。'],
+      too_many_shares: ['共享对象已达上限。', '请先移除一个。'],
+      preflight_failed: ['这些图片目前无法用于训练。', '检查结果会说明如何处理每个问题。'],
       already_finished: ['它已经结束了。', ''],
     },
     refused: {
