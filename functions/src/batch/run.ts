@@ -1,10 +1,10 @@
 import {
   type Admit,
+  acceptImage,
   type BatchRecord,
   type BatchRequest,
   type CreateServices,
   cancelJob,
-  createImage,
   createRecord,
   derivedId,
   estimateOf,
@@ -17,7 +17,6 @@ import {
   tellEnd,
   type Work,
 } from '@loraloom/jobs';
-import pMap from 'p-map';
 import { admission } from '../admission.ts';
 import type { Caller } from '../caller.ts';
 import { ApiError } from '../error.ts';
@@ -45,7 +44,7 @@ export async function run(services: BatchServices, tenant: string, batch: BatchR
     const outcome = seen[i];
     if (!outcome) continue;
     if ('states' in outcome) {
-      next.active.push(active);
+      next.active.push({ ...active, submitted: outcome.submitted });
       for (const status of outcome.states) if (status !== 'queued') live[status]++;
     } else {
       for (const name of ['succeeded', 'failed', 'canceled'] as const) next.settled[name] += outcome.counts[name];
@@ -77,8 +76,6 @@ function admissionOf(services: BatchServices, tenant: string, batchId: string): 
   let full: ApiError | undefined;
   return async (job) => {
     if (full) throw full;
-    // Accepted meanwhile by another tick, and charged then.
-    if (await readJob(services.bucket, images, tenant, job.id)) return async () => undefined;
     try {
       return await admit(job);
     } catch (error) {
@@ -90,25 +87,39 @@ function admissionOf(services: BatchServices, tenant: string, batchId: string): 
 
 const isFull = (error: unknown): error is ApiError => error instanceof ApiError && error.code === 'too_many_jobs';
 
-/** Moves one chunk on. @returns its results if all of it has ended, else how its jobs stand */
+/** Lines of a chunk that are seen to at a time. */
+const handful = callsAtOnce / activeChunks;
+
+/** Moves one chunk on. @returns its results if all of it has ended, else how its jobs stand, and whether all are there */
 async function runChunk(
   services: BatchServices,
   admit: Admit,
   tenant: string,
   batch: BatchRecord,
   active: Active,
-): Promise<Results | { states: ImageRecord['status'][] }> {
+): Promise<Results | { states: ImageRecord['status'][]; submitted: boolean }> {
   const { bucket, queues } = services;
   const done = await readResults(bucket, tenant, batch.id, active.chunk);
   if (done) return done;
   const lines = await readLines(bucket, tenant, batch.id, active.chunk);
   const to = { bucket: rememberingBucket(bucket), queues, admit, ...(batch.trace ? { trace: batch.trace } : {}) };
-  const ends = await pMap(
-    lines,
-    (line, i) => (i < active.lines ? runLine(services, to, tenant, batch, active, line, i) : notBegun(batch)),
-    { concurrency: callsAtOnce / activeChunks },
-  );
-  if (!ends.every(({ status }) => isFinal(status))) return { states: ends.map(({ status }) => status) };
+  const ends: (ImageRecord | LineEnd)[] = [];
+  for (let at = 0; at < lines.length; at += handful) {
+    const some = await Promise.all(
+      lines.slice(at, at + handful).map((line, i) => {
+        const place = at + i;
+        return place < active.lines ? runLine(services, to, tenant, batch, active, line, place) : notBegun(batch);
+      }),
+    );
+    ends.push(...some);
+    // Jobs are begun in order. When none of a handful has ended, hardly any of those behind has; and that the chunk has not, is sure.
+    const rest = lines.length - ends.length;
+    if (active.submitted && !batch.cancel_requested && !some.some(({ status }) => isFinal(status)))
+      return { states: [...ends.map(({ status }) => status), ...Array<'queued'>(rest).fill('queued')], submitted: true };
+  }
+  if (!ends.every(({ status }) => isFinal(status))) {
+    return { states: ends.map(({ status }) => status), submitted: ends.every((end) => end.id === null || 'output' in end) };
+  }
   const results = resultsOf(lines, ends);
   if (await createRecord(bucket, keys.batchResults(tenant, batch.id, active.chunk), results)) return results;
   // Another tick was quicker, and what it saw counts.
@@ -130,7 +141,7 @@ async function runLine(
   let job = await readJob(bucket, images, tenant, id);
   if (!job) {
     try {
-      job = await createImage({ ...to, report }, tenant, line.request, id);
+      job = await acceptImage({ ...to, report }, tenant, line.request, id);
     } catch (error) {
       // The tenant has enough under way: a later tick asks again.
       if (isFull(error)) return { id, status: 'queued', error: null };
@@ -168,7 +179,13 @@ async function begin({ bucket, prices }: BatchServices, tenant: string, batch: B
     const chunk = fanout.next;
     const stopped = batch.cancel_requested || fanout.over_budget;
     if (fanout.active.length >= (stopped ? chunksLeftOut : activeChunks)) return;
-    const begun: Active = { chunk, since, lines: stopped ? 0 : chunkLines, work: { images: 0, megapixel_steps: 0 } };
+    const begun: Active = {
+      chunk,
+      since,
+      lines: stopped ? 0 : chunkLines,
+      submitted: false,
+      work: { images: 0, megapixel_steps: 0 },
+    };
     if (!stopped && request.budget) {
       const spent = { ...work };
       for (const active of fanout.active) add(spent, active.work);

@@ -11,6 +11,8 @@ export interface BatchServices {
   prices?: Prices | undefined;
   /** Judges prompts; default: by the word lists alone. */
   moderator?: Moderator;
+  /** Default: by the clock. */
+  sleep?: (milliseconds: number) => Promise<void>;
   /** Takes one structured log line. */
   log: (line: Record<string, unknown>) => void;
 }

@@ -102,7 +102,13 @@ export async function batchWorld({ random = seeded(1), twice = 0, allowed = {} }
   const logged: Record<string, unknown>[] = [];
   const limits = memoryLimits();
   await putRecord(bucket, keys.limits(tenant), tenantLimitsSchema.parse({ unfinished_jobs: 2000, ...allowed }));
-  const services = { bucket, queues, limits, log: (line: Record<string, unknown>) => void logged.push(line) };
+  const services = {
+    bucket,
+    queues,
+    limits,
+    sleep: async () => undefined,
+    log: (line: Record<string, unknown>) => void logged.push(line),
+  };
   /** How often a picture was made, by its prompt. */
   const made = new Map<string, number>();
 

@@ -31,7 +31,7 @@ function pauseSeconds(idle: number): number {
 export async function tick(services: BatchServices, message: BatchMessage): Promise<void> {
   const { bucket, queues } = services;
   const { tenant, id } = message;
-  const batch = await readBatch(bucket, tenant, id);
+  const batch = await readSent(services, message);
   if (!batch) return;
   if (isFinalBatch(batch.status)) return ended(services, tenant, batch);
   const { fanout } = batch;
@@ -57,6 +57,24 @@ export async function tick(services: BatchServices, message: BatchMessage): Prom
     noteEnd(bucket, tenant),
   );
   if (isFinalBatch(stored.status)) await ended(services, tenant, stored);
+}
+
+/** How often a tick looks for the record of the one that sent it, and how long it waits in between. */
+const looks = 20;
+const pauseMilliseconds = 50;
+
+/**
+ * The batch, as it was left by the tick that sent this message: that sends first and writes then, and a message may be quicker than
+ * a write. If the write does not come, its writer has died, and the batch as it is goes on from there.
+ */
+async function readSent(services: BatchServices, { tenant, id, tick: wanted }: BatchMessage): Promise<BatchRecord | undefined> {
+  const { bucket, sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)) } = services;
+  let batch = await readBatch(bucket, tenant, id);
+  for (let look = 1; look < looks && batch && !isFinalBatch(batch.status) && batch.fanout.tick < wanted; look++) {
+    await sleep(pauseMilliseconds);
+    batch = await readBatch(bucket, tenant, id);
+  }
+  return batch;
 }
 
 function move(services: BatchServices, tenant: string, batch: BatchRecord): Promise<Partial<BatchRecord>> {

@@ -38,6 +38,18 @@ export type SignedRequest = {
 const tries = 4;
 
 /**
+ * Signing keys, each good for a day: deriving one takes twice as much as all the rest of a signature. Few at a time are in use, since
+ * credentials come one after the other.
+ */
+const signingKeys = new Map<string, ArrayBuffer>();
+const mostSigningKeys = 16;
+
+function signerOf(request: ConstructorParameters<typeof AwsV4Signer>[0]): AwsV4Signer {
+  if (signingKeys.size >= mostSigningKeys) signingKeys.clear();
+  return new AwsV4Signer({ ...request, cache: signingKeys });
+}
+
+/**
  * Signs a request (signature version 4, in the headers) and sends it, again after a short random wait when the network
  * or the service fails. A stream is sent once only: it cannot be read twice.
  */
@@ -51,7 +63,7 @@ export async function signedFetch(
   for (let attempt = 1; ; attempt++) {
     const last = streaming || attempt === tries || signal?.aborted;
     const { region } = access;
-    const signer = new AwsV4Signer({
+    const signer = signerOf({
       ...definedOnly(await access.credentials()),
       method,
       url,
@@ -85,7 +97,7 @@ export async function presign(
 ): Promise<string> {
   const url = new URL(request.url);
   url.searchParams.set('X-Amz-Expires', `${request.expiresSeconds}`);
-  const signer = new AwsV4Signer({
+  const signer = signerOf({
     ...definedOnly(await access.credentials()),
     method: request.method,
     url: url.href,

@@ -85,8 +85,11 @@ const fanoutSchema = z.object({
   idle: z.int().nonnegative().meta({ description: 'Ticks since something last happened' }),
   chunks: count,
   next: chunk.meta({ description: 'The first chunk that has not been begun' }),
-  /** The first `lines` lines of each are submitted as jobs whose ids follow from `since`; the rest is canceled. */
-  active: z.array(z.object({ chunk, since: z.iso.datetime(), lines: count, work: workSchema })),
+  /**
+   * The first `lines` lines of each are submitted as jobs whose ids follow from `since`, and all of them have been once it is
+   * `submitted`; the rest is canceled.
+   */
+  active: z.array(z.object({ chunk, since: z.iso.datetime(), lines: count, submitted: z.boolean(), work: workSchema })),
   settled: requestCountsSchema.pick({ succeeded: true, failed: true, canceled: true }),
   over_budget: z.boolean(),
   output_bytes: count,

@@ -45,7 +45,19 @@ export async function createImage(
 ): Promise<ImageRecord> {
   const repeated = givenId && (await repeatJob(services, images, { tenant, id: givenId, asked: request }, services.report));
   if (repeated) return repeated;
-  const id = givenId ?? newId('image');
+  return acceptImage(services, tenant, request, givenId ?? newId('image'));
+}
+
+/**
+ * As createImage, under an id that is known to be nobody's yet, or this request's.
+ * @throws RequestError as createImage does
+ */
+export async function acceptImage(
+  services: CreateServices,
+  tenant: string,
+  request: z.output<typeof imageRequestSchema>,
+  id: string,
+): Promise<ImageRecord> {
   const settled = await settleImage(services.bucket, tenant, request, id);
   return createJob(
     services,

@@ -8,7 +8,7 @@ export { cancelBatch, createBatch, listBatches, readBatch, retryBatch, wantBatch
 export type { Bucket, ByteRange, ByteStream, Listing, ObjectInfo, PresignPut, PutOptions, SizedStream } from './bucket/port.ts';
 export { PreconditionFailed } from './bucket/port.ts';
 export { checkTraining, type TrainingCheck, trainingCheckSchema } from './check-training.ts';
-export { type CreateServices, createImage, createTraining, settleImage } from './create.ts';
+export { acceptImage, type CreateServices, createImage, createTraining, settleImage } from './create.ts';
 export { buryJob } from './dead.ts';
 export * from './delivery.ts';
 export { sha256Hex } from './digest.ts';

@@ -32,6 +32,40 @@ export function openDatabase(file: string, schema: string, version: number): Dat
   }
 }
 
+/**
+ * Gathers writes that come in the same round of the event loop, and puts them on the disk together: a commit waits for the disk, and
+ * so does everything behind it. What throws is rejected by itself, and has changed nothing.
+ * @returns runs `work`, which must not await, and resolves once it is on the disk
+ */
+export function gatherWrites(database: DatabaseSync): <T>(work: () => T) => Promise<T> {
+  let waiting: { run: () => () => void; fail: (error: unknown) => void }[] = [];
+  const commit = () => {
+    const together = waiting;
+    waiting = [];
+    try {
+      const done = transaction(database, () => together.map(({ run }) => run()));
+      for (const resolve of done) resolve();
+    } catch (error) {
+      for (const { fail } of together) fail(error);
+    }
+  };
+  return (work) =>
+    new Promise((resolve, reject) => {
+      const run = () => {
+        database.exec('SAVEPOINT one');
+        try {
+          const result = work();
+          database.exec('RELEASE one');
+          return () => resolve(result);
+        } catch (error) {
+          database.exec('ROLLBACK TO one; RELEASE one');
+          return () => reject(error);
+        }
+      };
+      if (waiting.push({ run, fail: reject }) === 1) setImmediate(commit);
+    });
+}
+
 /** Runs `work` as one transaction: all of its writes or none. It must not await. */
 export function transaction<T>(database: DatabaseSync, work: () => T): T {
   database.exec('BEGIN IMMEDIATE');

@@ -58,14 +58,14 @@ export async function receivePiece(call: Call): Promise<Piece & { md5: string; s
 }
 
 /** Stores an object whose pieces are on the disk; they are removed again if the conditions do not hold. */
-export function putObject(
+export async function putObject(
   { objects, files }: Storage,
   name: { bucket: string; key: string },
   object: NewObject,
   conditions: Conditions,
-) {
+): Promise<void> {
   try {
-    files.discard(objects.put(name.bucket, name.key, object, conditions));
+    files.discard(await objects.write(() => objects.put(name.bucket, name.key, object, conditions)));
   } catch (error) {
     files.discard(object.pieces);
     throw error;

@@ -23,10 +23,19 @@ export function openFiles(folder: string) {
   const readers = new Map<string, number>();
   const doomed = new Set<string>();
 
-  /** So that the names of new files, too, are on the disk. */
-  async function syncFolder() {
-    const handle = await open(folder);
-    await handle.sync().finally(() => handle.close());
+  let syncing: Promise<void> = Promise.resolve();
+  let next: Promise<void> | undefined;
+  /** So that the names of new files, too, are on the disk. Who asks while it is being done shares the next time. */
+  function syncFolder(): Promise<void> {
+    next ??= syncing
+      .catch(() => undefined)
+      .then(async () => {
+        next = undefined;
+        const handle = await open(folder);
+        await handle.sync().finally(() => handle.close());
+      });
+    syncing = next;
+    return next;
   }
 
   return {

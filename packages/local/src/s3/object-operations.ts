@@ -68,7 +68,7 @@ async function get(call: Call): Promise<void> {
 async function put(call: Call): Promise<void> {
   const { name, size, md5, sums } = await receivePiece(call);
   const object = { etag: md5, headers: headersToKeep(call.headerNames, call.header), sums, pieces: [{ name, size }] };
-  putObject(call, call, object, conditionsOf(call));
+  await putObject(call, call, object, conditionsOf(call));
   call.response.writeHead(200, { etag: `"${md5}"`, ...sumHeaders(sums) }).end();
 }
 
@@ -87,17 +87,18 @@ async function copy(call: Call): Promise<void> {
       ? headersToKeep(call.headerNames, call.header)
       : source.headers;
   const pieces = await files.duplicate(source.pieces);
-  putObject(call, call, { etag: source.etag, headers, sums: source.sums, pieces }, conditionsOf(call));
-  const modified = find(call, call.bucket, call.key).modifiedAt;
+  await putObject(call, call, { etag: source.etag, headers, sums: source.sums, pieces }, conditionsOf(call));
+  // Somebody may have removed it again.
+  const modified = objects.find(call.bucket, call.key)?.modifiedAt ?? Date.now();
   answerXml(call, 'CopyObjectResult', [
     ['ETag', `"${source.etag}"`],
     ['LastModified', new Date(modified).toISOString()],
   ]);
 }
 
-function remove(call: Call): void {
+async function remove(call: Call): Promise<void> {
   const { objects, files, bucket, key, response } = call;
-  files.discard(objects.remove(bucket, key, { ifMatch: call.header('if-match') }));
+  files.discard(await objects.write(() => objects.remove(bucket, key, { ifMatch: call.header('if-match') })));
   response.writeHead(204).end();
 }
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
-import { transaction } from '../database.ts';
+import { gatherWrites, transaction } from '../database.ts';
 import { type Conditions, requireWritable } from './conditions.ts';
 import { invalidArgument, S3Error } from './error.ts';
 import type { Piece } from './files.ts';
@@ -126,6 +126,9 @@ export function openObjects(database: DatabaseSync) {
       }
       return page;
     },
+
+    /** Does one thing, together on the disk with what others do at the same time. */
+    write: gatherWrites(database),
 
     /** Does several things as one: on the disk all at once, or not at all. */
     together: <T>(work: () => T): T => transaction(database, work),

@@ -72,7 +72,7 @@ export async function receivePost(
   const { bytes, sums } = openFormFile(sized(), field);
   const { name, size, md5 } = await storage.files.write(bytes);
   const object = { etag: md5, headers: headersToKeep(fields.keys(), field), sums, pieces: [{ name, size }] };
-  putObject(storage, { bucket, key }, object, {});
+  await putObject(storage, { bucket, key }, object, {});
 
   const location = `http://${request.headers.host}/${bucket}/${encodeURIComponent(key)}`;
   response.setHeader('etag', `"${md5}"`).setHeader('location', location);

@@ -101,7 +101,7 @@ export const actions: Record<string, Action> = {
   }),
 
   SendMessage: action(z.strictObject({ QueueUrl, ...message }), ({ QueueUrl, ...message }, { queues, messages }) =>
-    send(queueOf({ QueueUrl }, queues), message, messages),
+    messages.write(() => send(queueOf({ QueueUrl }, queues), message, messages)),
   ),
 
   SendMessageBatch: action(batchOf(message), (input, { queues, messages }) => {
@@ -130,10 +130,12 @@ export const actions: Record<string, Action> = {
     };
   },
 
-  DeleteMessage: action(z.strictObject({ QueueUrl, ReceiptHandle }), (input, { queues, messages }) => {
-    messages.remove(queueOf(input, queues), input.ReceiptHandle);
-    return {};
-  }),
+  DeleteMessage: action(z.strictObject({ QueueUrl, ReceiptHandle }), (input, { queues, messages }) =>
+    messages.write(() => {
+      messages.remove(queueOf(input, queues), input.ReceiptHandle);
+      return {};
+    }),
+  ),
 
   DeleteMessageBatch: action(batchOf({ ReceiptHandle }), (input, { queues, messages }) => {
     const queue = queueOf(input, queues);
@@ -144,12 +146,11 @@ export const actions: Record<string, Action> = {
     return messages.together(() => batch(input.Entries, remove));
   }),
 
-  ChangeMessageVisibility: action(
-    z.strictObject({ QueueUrl, ReceiptHandle, VisibilityTimeout }),
-    (input, { queues, messages }) => {
+  ChangeMessageVisibility: action(z.strictObject({ QueueUrl, ReceiptHandle, VisibilityTimeout }), (input, { queues, messages }) =>
+    messages.write(() => {
       messages.changeVisibility(queueOf(input, queues), input.ReceiptHandle, input.VisibilityTimeout);
       return {};
-    },
+    }),
   ),
 
   ChangeMessageVisibilityBatch: action(batchOf({ ReceiptHandle, VisibilityTimeout }), (input, { queues, messages }) => {
@@ -161,8 +162,8 @@ export const actions: Record<string, Action> = {
   }),
 };
 
-function action<T extends z.ZodType>(schema: T, run: (input: z.output<T>, context: Context) => object): Action {
-  return (input, context) => ({ output: run(parse(schema, input), context) });
+function action<T extends z.ZodType>(schema: T, run: (input: z.output<T>, context: Context) => object | Promise<object>): Action {
+  return async (input, context) => ({ output: await run(parse(schema, input), context) });
 }
 
 /** @throws SqsError that names the first parameter at fault */

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
-import { transaction } from '../database.ts';
+import { gatherWrites, transaction } from '../database.ts';
 import { SqsError } from './error.ts';
 import { openGroups } from './groups.ts';
 import { arnOf, type QueueRow, type Queues } from './queues.ts';
@@ -189,6 +189,9 @@ export function openMessages(database: DatabaseSync, queues: Queues) {
     },
 
     giveBack,
+
+    /** Makes one change, together on the disk with those that others make at the same time. */
+    write: gatherWrites(database),
 
     /** Makes several changes one write to the disk. */
     together: <T>(work: () => T): T => transaction(database, work),
