@@ -1,5 +1,6 @@
 import {
   type BatchRecord,
+  type Bucket,
   cancelBatch,
   type ImageRequestInput,
   images,
@@ -17,6 +18,7 @@ import { tenantAccount } from '../limits.ts';
 import { lora } from '../test-app.ts';
 import { activeChunks, chunkLines } from './services.ts';
 import { type BatchWorld, batchWorld, Killed, mortal, seeded, tenant } from './test-batch.ts';
+import { tick } from './tick.ts';
 
 type Wanted = { custom_id: string } & Partial<ImageRequestInput>;
 
@@ -135,6 +137,27 @@ test('lines are charged for as single requests are: what the quota does not pay 
     ['quota_exceeded', true],
     ['quota_exceeded', true],
   ]);
+});
+
+test('a tick whose message is quicker than the record of the one before waits for that, and does nothing twice', async () => {
+  const world = await batchWorld();
+  const { id } = await submit(world, numbered(2));
+  const written: string[] = [];
+  const bucket = {
+    ...world.bucket,
+    put: (...[key, ...rest]: Parameters<Bucket['put']>) => {
+      written.push(key);
+      return world.bucket.put(key, ...rest);
+    },
+  };
+  let waits = 0;
+  const sleep = async () => {
+    if (++waits === 3) await tick({ ...world.services, bucket }, { kind: 'batch', tenant, id, tick: 0 });
+  };
+  await tick({ ...world.services, bucket, sleep }, { kind: 'batch', tenant, id, tick: 1 });
+  expect(waits).toBe(3);
+  expect(written.filter((key) => key === keys.batchLines(tenant, id, 0))).toHaveLength(1);
+  expect(await readBatch(world.bucket, tenant, id)).toMatchObject({ status: 'running', fanout: { tick: 2, next: 1 } });
 });
 
 test('a batch takes half of what a tenant may have unfinished, and waits for the rest', async () => {
