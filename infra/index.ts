@@ -26,7 +26,7 @@ export function createCloud() {
   const queues = createQueues();
   const limits = createLimits();
   answerApi(stage, api, { bucket, queues, limits, origins });
-  createConsumers({ bucket, queues, limits });
+  createConsumers(stage, { bucket, queues, limits });
   createDeadLetters({ bucket, queues });
   const gpu = createGpu(stage, createNetwork());
   const workers = createWorkers(stage, { bucket, queues, gpu, image: createImage() });

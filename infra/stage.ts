@@ -9,6 +9,8 @@ export interface Stage {
   domains?: { api: string; studio: string };
   /** Whose JWTs the API takes, beside its own keys; see docs/access.md. */
   oidc?: { OIDC_ISSUER: string; OIDC_AUDIENCE: string; OIDC_JWKS_URL: string };
+  /** What pictures cost here, see docs/batches.md; without it batches are not estimated. */
+  prices?: { currency: string; per_image?: number; per_gpu_second?: number; gpu_seconds_per_megapixel_step: number };
   /** Requests per second that the API takes in all, and how many at once on top: a bound on cost, not on a tenant. */
   requests: { perSecond: number; burst: number };
   /** Days that pictures are kept; their records, small as they are, stay. LoRAs, files and models are kept until deleted. */
@@ -67,4 +69,9 @@ const production: Stage = {
 /** `production` is the one stage that lasts; any other name is somebody's own copy, as small as it can be. */
 export function stageNamed(name: string): Stage {
   return name === 'production' ? production : personal;
+}
+
+/** Prices as the functions read them from their environment. */
+export function pricesOf(prices: Stage['prices']): { PRICES?: string } {
+  return prices ? { PRICES: JSON.stringify(prices) } : {};
 }
