@@ -13,8 +13,10 @@ import {
   trainings,
 } from '@loraloom/jobs';
 import { type Ending, wanted } from './catalogue.ts';
+import { wrongsOfCharges } from './charges.ts';
 import type { Asked } from './customer.ts';
 import type { Version } from './watch.ts';
+import type { World } from './world.ts';
 
 /** What jobs come to when nothing goes wrong, by what was asked for: their pictures' and LoRAs' digests. */
 export type Results = Map<string, string>;
@@ -94,9 +96,8 @@ const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 
 /** Checks all that must hold when a schedule is over. @returns what does not */
 export async function wrongsAtTheEnd(
-  bucket: Bucket,
+  { bucket, limits, watch: { versions } }: World,
   tenant: string,
-  versions: ReadonlyMap<string, readonly Version[]>,
   asked: readonly Asked[],
   results: Results,
 ): Promise<{ wrongs: string[]; ends: Record<string, number> }> {
@@ -138,7 +139,8 @@ export async function wrongsAtTheEnd(
   const unheard = asked.filter(({ id }) => id === undefined).length;
   if (last.size > ids.length + unheard) wrongs.push(`${last.size} jobs for ${asked.length} customers`);
 
-  wrongs.push(...(await wrongsOfLoras(bucket, tenant, [...last.values()])));
+  const jobs = [...last.values()];
+  wrongs.push(...(await wrongsOfLoras(bucket, tenant, jobs)), ...(await wrongsOfCharges(limits, tenant, jobs)));
   const { keys: left } = await bucket.list(keys.outbox());
   if (left.length > 0) wrongs.push(`${left.length} entries are left in the outbox`);
   return { wrongs, ends };

@@ -3,7 +3,7 @@ import { wrongsOfHistory } from './check.ts';
 import { planOf } from './plan.ts';
 import { runSeeds } from './run-seeds.ts';
 
-const schedules = 16;
+const schedules = 12;
 
 test('nothing is lost in random schedules of faults', async () => {
   const anomalies: string[] = [];

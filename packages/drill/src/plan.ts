@@ -39,6 +39,8 @@ export interface Plan {
   workers: WorkerPlan[];
   api: { skewSeconds: number; deaths: Death[] };
   outages: { what: 's3' | 'sqs' | 'disk'; atSeconds: number; seconds: number }[];
+  /** More than so many jobs at a time are refused, until one has ended. */
+  unfinishedJobs: number;
   asks: Ask[];
 }
 
@@ -90,6 +92,7 @@ export function planOf(seed: number): Plan {
       atSeconds: n(1, 40, 'outage at', i),
       seconds: n(1, 20, 'outage for', i),
     })),
+    unfinishedJobs: oneOf([200, 200, 3], seed, 'unfinished'),
     asks,
   };
 }
@@ -102,6 +105,7 @@ export const undisturbed: Plan = {
   workers: [{ skewSeconds: 0, slots: 4, graceSeconds: 0, maxVisibilitySeconds: 41_400, empty: false, deaths: [] }],
   api: { skewSeconds: 0, deaths: [] },
   outages: [],
+  unfinishedJobs: 200,
   asks: [
     { training: 'short' } as const,
     { training: 'long' } as const,

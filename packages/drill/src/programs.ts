@@ -7,6 +7,7 @@ import { fetchBucket } from '@loraloom/jobs/bucket/fetch';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { fetchQueue } from '@loraloom/jobs/queue/fetch';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
+import { faultyLimits } from './charges.ts';
 import { withClockWrongBy } from './clock.ts';
 import type { Faults } from './faults.ts';
 import { openLink } from './link.ts';
@@ -140,7 +141,9 @@ export async function startApi(
 ): Promise<Program & { url: string }> {
   const { world } = around;
   const dead = Promise.withResolvers<void>();
+  let gone = false;
   const end = () => {
+    gone = true;
     lines.cut();
     server.closeAllConnections();
     server.close();
@@ -159,7 +162,7 @@ export async function startApi(
       batches: queue(world.queues.batches.url),
       webhooks: queue(world.queues.webhooks.url),
     },
-    limits: world.limits,
+    limits: faultyLimits(world.limits, around.faults, around.seed, program, () => gone),
     pepper,
     origins: [],
     log: (line) => around.log(program, line),

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '@loraloom/client';
-import { newApiKey, storeApiKey } from '@loraloom/functions';
-import { isFinal, keys } from '@loraloom/jobs';
+import { newApiKey, storeApiKey, tenantLimitsSchema } from '@loraloom/functions';
+import { isFinal, keys, putRecord } from '@loraloom/jobs';
 import { registerModel } from '@loraloom/local';
 import { nameOf, parseJob, type Results, resultOf, wrongsAtTheEnd } from './check.ts';
 import { trueSeconds } from './clock.ts';
@@ -72,6 +72,9 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
     tenant,
   });
 
+  const allowed = tenantLimitsSchema.parse({ unfinished_jobs: plan.unfinishedJobs });
+  await putRecord(world.bucket, keys.limits(tenant), allowed);
+
   const calm = () => now() > plan.calmAtSeconds;
   let apiUrl: string | undefined;
   const api = keepRunning(async (times) => {
@@ -132,7 +135,7 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
       results.set(nameOf(ask.what), await resultOf(world.bucket, tenant, job));
     }
   }
-  const end = await wrongsAtTheEnd(world.bucket, tenant, watch.versions, asked, results);
+  const end = await wrongsAtTheEnd(world, tenant, asked, results);
   wrongs.push(...end.wrongs, ...watch.wrongs);
   if (!drained) wrongs.push(`not over after ${patienceSeconds} calm seconds: ${await world.waiting()} messages are left`);
   await world.close();
