@@ -11,10 +11,12 @@ import {
   listLoras,
   type TrainingRecord,
   trainings,
+  webhookSecret,
 } from '@loraloom/jobs';
 import { type Ending, wanted } from './catalogue.ts';
 import { wrongsOfCharges } from './charges.ts';
 import type { Asked } from './customer.ts';
+import { wrongsOfHooks } from './hooks.ts';
 import type { Version } from './watch.ts';
 import type { World } from './world.ts';
 
@@ -99,6 +101,7 @@ export async function wrongsAtTheEnd(
   { bucket, limits, watch: { versions } }: World,
   tenant: string,
   asked: readonly Asked[],
+  told: Parameters<typeof wrongsOfHooks>[0],
   results: Results,
 ): Promise<{ wrongs: string[]; ends: Record<string, number> }> {
   const wrongs: string[] = [];
@@ -141,6 +144,8 @@ export async function wrongsAtTheEnd(
 
   const jobs = [...last.values()];
   wrongs.push(...(await wrongsOfLoras(bucket, tenant, jobs)), ...(await wrongsOfCharges(limits, tenant, jobs)));
+  const hooked = asked.flatMap(({ id, ask }) => (ask.hook ? (last.get(id ?? '') ?? []) : []));
+  wrongs.push(...(await wrongsOfHooks(told, (await webhookSecret(bucket, tenant)).secret, hooked)));
   const { keys: left } = await bucket.list(keys.outbox());
   if (left.length > 0) wrongs.push(`${left.length} entries are left in the outbox`);
   return { wrongs, ends };

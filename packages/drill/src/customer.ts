@@ -16,10 +16,17 @@ const mostAttempts = 200;
 /**
  * A customer: uploads, asks, perhaps changes their mind, and asks again when there is no answer.
  * @param key the customer's own name for the job
+ * @param hookUrl where to tell of the end, if the customer wants to hear of it
  * @param poisonous told the ids of files that must kill
  * @throws LoraloomError for an answer that says that something is wrong with the request
  */
-export async function beCustomer(api: Loraloom, ask: Ask, key: string, poisonous: (id: string) => void): Promise<Asked> {
+export async function beCustomer(
+  api: Loraloom,
+  ask: Ask,
+  key: string,
+  hookUrl: string,
+  poisonous: (id: string) => void,
+): Promise<Asked> {
   const asked: Asked = { ask, id: undefined, canceled: false };
   const attempts = ask.once ? 1 : mostAttempts;
   try {
@@ -27,11 +34,12 @@ export async function beCustomer(api: Loraloom, ask: Ask, key: string, poisonous
     for (const name of wanted(ask.what).files) files.push(await insist(() => upload(api, name, poisonous), attempts));
     const { what } = ask;
     const options = { idempotencyKey: key };
+    const hook = ask.hook ? { webhook_url: hookUrl } : {};
     const job = await insist<ImageView | TrainingRecord>(
       () =>
         'image' in what
-          ? api.images.create(imageKinds[what.image].request(files), options)
-          : api.trainings.create(trainingKinds[what.training].request(files), options),
+          ? api.images.create({ ...imageKinds[what.image].request(files), ...hook }, options)
+          : api.trainings.create({ ...trainingKinds[what.training].request(files), ...hook }, options),
       attempts,
     );
     asked.id = job.id;

@@ -71,7 +71,7 @@ export async function openLink(options: LinkOptions) {
   /** Carries a request through whatever happens to it. @returns undefined if no answer gets back */
   async function carry(asked: Asked, gone: AbortSignal): Promise<Answer | undefined> {
     const label = labelOf(service, asked);
-    const fault = faults.next(line, { label, patient: program === 'customer' || program === 'api' });
+    const fault = faults.next(line, { label, patient: service === 'api' || program === 'api' || program === 'webhooks' });
     const late = () => sleep(1000 * lateSeconds(seed, line, label, ++requests));
     const happens = () => fault !== undefined && faults.count(fault);
     moment('before', label, asked.path);

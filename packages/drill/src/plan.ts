@@ -27,6 +27,8 @@ export interface Ask {
   cancelAfterSeconds?: number;
   /** Whoever asks does not ask again when there was no answer. */
   once: boolean;
+  /** Wants to be told of the end. */
+  hook: boolean;
 }
 
 /** All that is going to happen, but for the fate of single requests (faults.ts). */
@@ -38,6 +40,8 @@ export interface Plan {
   calmAtSeconds: number;
   workers: WorkerPlan[];
   api: { skewSeconds: number; deaths: Death[] };
+  /** The program that tells of ends. */
+  webhooks: { skewSeconds: number; deaths: Death[] };
   outages: { what: 's3' | 'sqs' | 'disk'; atSeconds: number; seconds: number }[];
   /** More than so many jobs at a time are refused, until one has ended. */
   unfinishedJobs: number;
@@ -71,7 +75,7 @@ export function planOf(seed: number): Plan {
     ...(likely(0.08, 'deadly') ? [{ training: 'deadly' } as const] : []),
   ].map((what, i): Ask => {
     const canceled = likely(0.2, 'cancel', i) ? { cancelAfterSeconds: n(0, 20, 'cancel after', i) } : {};
-    return { what, atSeconds: n(0, 20, 'ask', i), once: likely(0.1, 'once', i), ...canceled };
+    return { what, atSeconds: n(0, 20, 'ask', i), once: likely(0.1, 'once', i), hook: likely(0.4, 'hook', i), ...canceled };
   });
 
   return {
@@ -87,6 +91,7 @@ export function planOf(seed: number): Plan {
       deaths: deathsOf(`worker ${i}`, 3, 50),
     })),
     api: { skewSeconds: skew('api'), deaths: deathsOf('api', 2, 40) },
+    webhooks: { skewSeconds: skew('webhooks'), deaths: deathsOf('webhooks', 2, 20) },
     outages: list(likely(0.4, 'outages') ? n(1, 2, 'outages') : 0, (i) => ({
       what: oneOf(['s3', 'sqs', 'disk'], seed, 'outage', i),
       atSeconds: n(1, 40, 'outage at', i),
@@ -104,6 +109,7 @@ export const undisturbed: Plan = {
   calmAtSeconds: 0,
   workers: [{ skewSeconds: 0, slots: 4, graceSeconds: 0, maxVisibilitySeconds: 41_400, empty: false, deaths: [] }],
   api: { skewSeconds: 0, deaths: [] },
+  webhooks: { skewSeconds: 0, deaths: [] },
   outages: [],
   unfinishedJobs: 200,
   asks: [
@@ -113,5 +119,5 @@ export const undisturbed: Plan = {
     { image: 'several' } as const,
     { image: 'styled' } as const,
     { image: 'again' } as const,
-  ].map((what) => ({ what, atSeconds: 0, once: false })),
+  ].map((what) => ({ what, atSeconds: 0, once: false, hook: true })),
 };

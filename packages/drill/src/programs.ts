@@ -1,12 +1,14 @@
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getRequestListener } from '@hono/node-server';
-import { createApp } from '@loraloom/functions';
+import { consume, createApp, deliver, nodePost } from '@loraloom/functions';
 import { buryDead, openS3, openSqs, work } from '@loraloom/gpu-worker';
+import { endMessageSchema } from '@loraloom/jobs';
 import { fetchBucket } from '@loraloom/jobs/bucket/fetch';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { fetchQueue } from '@loraloom/jobs/queue/fetch';
 import { sdkQueue } from '@loraloom/jobs/queue/sdk';
+import { startConsumer } from '@loraloom/local';
 import { faultyLimits } from './charges.ts';
 import { withClockWrongBy } from './clock.ts';
 import type { Faults } from './faults.ts';
@@ -172,6 +174,37 @@ export async function startApi(
   const address = server.address();
   const url = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
   return { url, gone: dead.promise, stop: end };
+}
+
+/** The program that tells of ends, with the adapters that it has in the cloud. */
+export async function startWebhooks(
+  around: Surroundings,
+  program: string,
+  { skewSeconds, death }: { skewSeconds: number; death: Death | undefined },
+): Promise<Program> {
+  const { world } = around;
+  const dead = Promise.withResolvers<void>();
+  const end = () => {
+    lines.cut();
+    void withClockWrongBy(skewSeconds, stop);
+    dead.resolve();
+  };
+  const lines = await openLines(around, program, death, { kill: end, stop: end });
+  const access = { region, credentials: () => credentials };
+  const bucket = fetchBucket({ ...access, endpoint: lines.s3.url }, bucketName);
+  const queue = (name: keyof World['queues']) =>
+    fetchQueue({ ...access, endpoint: lines.sqs.url }, lines.queueUrl(world.queues[name].url));
+  const queues = {
+    trainings: queue('trainings'),
+    images: queue('images'),
+    batches: queue('batches'),
+    webhooks: queue('webhooks'),
+  };
+  const log = (line: Record<string, unknown>) => around.log(program, line);
+  const services = { bucket, queues, post: nodePost({ allowLocal: true }) };
+  const handle = (body: string) => consume(body, endMessageSchema, (message) => deliver(services, message), log);
+  const stop = withClockWrongBy(skewSeconds, () => startConsumer(queues.webhooks, handle, log));
+  return { gone: dead.promise, stop: end };
 }
 
 /**

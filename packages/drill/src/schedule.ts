@@ -9,9 +9,10 @@ import { nameOf, parseJob, type Results, resultOf, wrongsAtTheEnd } from './chec
 import { trueSeconds } from './clock.ts';
 import { type Asked, beCustomer } from './customer.ts';
 import { faultsOf } from './faults.ts';
+import { openHooks } from './hooks.ts';
 import { openLink } from './link.ts';
 import type { Plan } from './plan.ts';
-import { keepRunning, startApi, startWorker } from './programs.ts';
+import { keepRunning, startApi, startWebhooks, startWorker } from './programs.ts';
 import { registerInk, tiny, withoutModelFiles } from './tiny.ts';
 import { openWorld, type World } from './world.ts';
 
@@ -92,12 +93,19 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
     }, worker.deaths),
   );
 
+  const tellers = keepRunning((times) => {
+    const { skewSeconds, deaths } = plan.webhooks;
+    return startWebhooks(around, 'webhooks', { skewSeconds, death: calm() ? undefined : deaths[times] });
+  }, plan.webhooks.deaths);
+
   const { watch, expire } = world;
   const front = await openLink({ seed, program: 'customer', service: 'api', target: () => apiUrl, faults, watch, expire });
+  const hooks = await openHooks();
+  const way = await openLink({ seed, program: 'hooks', service: 'api', target: () => hooks.url, faults, watch, expire });
   const client = connect({ url: front.url, apiKey });
   const customers = plan.asks.map(async (ask, i) => {
     await sleep(1000 * ask.atSeconds);
-    return beCustomer(client, ask, `customer ${i}`, (id) => poison.add(id));
+    return beCustomer(client, ask, `customer ${i}`, `${way.url}/hook`, (id) => poison.add(id));
   });
   const outages = plan.outages.map(async ({ what, atSeconds, seconds }) => {
     await sleep(1000 * atSeconds);
@@ -123,8 +131,10 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
     if (!drained) await sleep(10_000);
   }
   note('drill', { message: drained ? 'over' : 'given up' });
-  for (const program of [...workers, api]) await program.stop();
+  for (const program of [...workers, tellers, api]) await program.stop();
   front.cut();
+  way.cut();
+  hooks.close();
 
   const results = stage.results ?? new Map<string, string>();
   if (!stage.results) {
@@ -135,7 +145,7 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
       results.set(nameOf(ask.what), await resultOf(world.bucket, tenant, job));
     }
   }
-  const end = await wrongsAtTheEnd(world, tenant, asked, results);
+  const end = await wrongsAtTheEnd(world, tenant, asked, hooks.told, results);
   wrongs.push(...end.wrongs, ...watch.wrongs);
   if (!drained) wrongs.push(`not over after ${patienceSeconds} calm seconds: ${await world.waiting()} messages are left`);
   await world.close();

@@ -21,7 +21,11 @@ export function openWatch(recordKey: (job: { kind: 'training' | 'image'; tenant:
   const receipts = new Map<string, { receipt: string; record: string }>();
   const wrongs: string[] = [];
 
-  const recordOf = (body: string) => recordKey(messageSchema.parse(JSON.parse(body)));
+  /** Undefined for a message about something else than a job. */
+  const recordOf = (body: string) => {
+    const job = messageSchema.safeParse(JSON.parse(body)).data;
+    return job && recordKey(job);
+  };
 
   return {
     versions,
@@ -48,11 +52,12 @@ export function openWatch(recordKey: (job: { kind: 'training' | 'image'; tenant:
 
     sent(id: string, body: string): void {
       const record = recordOf(body);
-      queued.set(record, (queued.get(record) ?? new Set()).add(id));
+      if (record !== undefined) queued.set(record, (queued.get(record) ?? new Set()).add(id));
     },
 
     received(id: string, receipt: string, body: string): void {
-      receipts.set(id, { receipt, record: recordOf(body) });
+      const record = recordOf(body);
+      if (record !== undefined) receipts.set(id, { receipt, record });
     },
 
     /** A message was deleted: its job has ended, or another message for it is there. */

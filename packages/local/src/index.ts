@@ -1,3 +1,4 @@
+export { startConsumer } from './consumer.ts';
 export { emoji } from './emoji.ts';
 export { openLimits } from './limits.ts';
 export { createQueue } from './queue.ts';
