@@ -13,10 +13,11 @@ import {
   trainings,
   webhookSecret,
 } from '@loraloom/jobs';
+import { type AskedBatch, wrongsOfBatch } from './batches.ts';
 import { type Ending, wanted } from './catalogue.ts';
 import { wrongsOfCharges } from './charges.ts';
 import type { Asked } from './customer.ts';
-import { wrongsOfHooks } from './hooks.ts';
+import { type Told, wrongsOfHooks } from './hooks.ts';
 import type { Version } from './watch.ts';
 import type { World } from './world.ts';
 
@@ -100,8 +101,7 @@ const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 export async function wrongsAtTheEnd(
   { bucket, limits, watch: { versions } }: World,
   tenant: string,
-  asked: readonly Asked[],
-  told: Parameters<typeof wrongsOfHooks>[0],
+  { asked, batches, told }: { asked: readonly Asked[]; batches: readonly AskedBatch[]; told: readonly Told[] },
   results: Results,
 ): Promise<{ wrongs: string[]; ends: Record<string, number> }> {
   const wrongs: string[] = [];
@@ -137,14 +137,20 @@ export async function wrongsAtTheEnd(
     if (result !== results.get(nameOf(ask.what))) wrongs.push(`${name} gave another result than undisturbed: ${result}`);
   }
   const ids = asked.flatMap(({ id }) => id ?? []);
+  const ofBatches = await Promise.all(batches.map((batch) => wrongsOfBatch(bucket, tenant, batch, last, results)));
+  for (const of of ofBatches) wrongs.push(...of.wrongs);
   if (new Set(ids).size < ids.length) wrongs.push('two customers got one job');
   // Who asked once and got no answer may have a job all the same; who asked until there was an answer has one.
   const unheard = asked.filter(({ id }) => id === undefined).length;
-  if (last.size > ids.length + unheard) wrongs.push(`${last.size} jobs for ${asked.length} customers`);
+  const ofLines = new Set(ofBatches.flatMap(({ jobs }) => jobs)).size;
+  if (last.size > ids.length + unheard + ofLines) wrongs.push(`${last.size} jobs for ${asked.length} customers`);
 
   const jobs = [...last.values()];
   wrongs.push(...(await wrongsOfLoras(bucket, tenant, jobs)), ...(await wrongsOfCharges(limits, tenant, jobs)));
-  const hooked = asked.flatMap(({ id, ask }) => (ask.hook ? (last.get(id ?? '') ?? []) : []));
+  const hooked = [
+    ...ofBatches.map(({ end }) => end),
+    ...asked.flatMap(({ id, ask }) => (ask.hook ? (last.get(id ?? '') ?? []) : [])),
+  ];
   wrongs.push(...(await wrongsOfHooks(told, (await webhookSecret(bucket, tenant)).secret, hooked)));
   const { keys: left } = await bucket.list(keys.outbox());
   if (left.length > 0) wrongs.push(`${left.length} entries are left in the outbox`);

@@ -11,7 +11,7 @@ export interface Asked {
 }
 
 /** Takes far longer than anything goes wrong for; who has no answer then never gets one. */
-const mostAttempts = 200;
+export const mostAttempts = 200;
 
 /**
  * A customer: uploads, asks, perhaps changes their mind, and asks again when there is no answer.
@@ -65,7 +65,8 @@ async function upload(api: Loraloom, name: FileName, poisonous: (id: string) => 
   return file.id;
 }
 
-async function insist<T>(work: () => Promise<T>, attempts: number): Promise<T> {
+/** Tries until there is an answer, or so many times. */
+export async function insist<T>(work: () => Promise<T>, attempts: number): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();

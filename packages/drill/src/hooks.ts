@@ -1,17 +1,16 @@
 import { createServer } from 'node:http';
 import { LoraloomError, verifyWebhook } from '@loraloom/client';
-import type { JobRecord } from '@loraloom/jobs';
 import { z } from 'zod';
 
 /** One webhook as it came. */
-interface Told {
+export interface Told {
   headers: Record<string, string | readonly string[] | undefined>;
   body: string;
   /** Milliseconds since 1970. */
   at: number;
 }
 
-type Ended = Pick<JobRecord, 'id' | 'object' | 'status'>;
+type Ended = { id: string; object: string; status: string };
 
 const toldSchema = z.object({ type: z.string(), data: z.object({ id: z.string() }) });
 

@@ -31,6 +31,8 @@ export interface LinkOptions {
   watch: Watch;
   /** Makes a message that was just received visible again. */
   expire: (queueUrl: string, receipt: string) => Promise<void>;
+  /** What lies in the bucket, as soon as S3 answers. */
+  read: (key: string) => Promise<{ etag: string; text: string } | undefined>;
   /** Called before and after every request takes effect; it may cut the line. */
   moment?: (when: 'before' | 'after', label: string, path: string) => void;
 }
@@ -71,7 +73,7 @@ export async function openLink(options: LinkOptions) {
   /** Carries a request through whatever happens to it. @returns undefined if no answer gets back */
   async function carry(asked: Asked, gone: AbortSignal): Promise<Answer | undefined> {
     const label = labelOf(service, asked);
-    const fault = faults.next(line, { label, patient: service === 'api' || program === 'api' || program === 'webhooks' });
+    const fault = faults.next(line, { label, patient: service === 'api' || program === 'api' || program === 'consumers' });
     const late = () => sleep(1000 * lateSeconds(seed, line, label, ++requests));
     const happens = () => fault !== undefined && faults.count(fault);
     moment('before', label, asked.path);
@@ -123,12 +125,17 @@ export async function openLink(options: LinkOptions) {
   /** What the service makes of it, seen by the watch. */
   async function effect(asked: Asked, label: string, gone: AbortSignal): Promise<Answer> {
     if (label === 'PUT record') {
-      return watch.write(keyOf(asked), async () => {
-        const answer = await forward(asked, gone);
-        const etag = String(answer.headers.etag ?? '');
-        const written: Version | undefined = answer.status === 200 ? { by: program, etag, text: plain(asked) } : undefined;
+      const answer = await watch.write(keyOf(asked), async () => {
+        const answer = await forward(asked, gone).catch(() => undefined);
+        const text = plain(asked);
+        // S3 went down over it: whether the write took effect, only the bucket knows.
+        const there = answer ? undefined : await options.read(keyOf(asked));
+        const etag = answer?.status === 200 ? String(answer.headers.etag ?? '') : there?.text === text ? there.etag : undefined;
+        const written: Version | undefined = etag === undefined ? undefined : { by: program, etag, text };
         return { answer, written };
       });
+      if (!answer) throw new Error(`${service} went down`);
+      return answer;
     }
     const answer = await forward(asked, gone);
     if (answer.status === 200 && service === 'sqs') told(asked, label, answer);

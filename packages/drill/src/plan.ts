@@ -31,6 +31,12 @@ export interface Ask {
   hook: boolean;
 }
 
+export interface BatchAsk {
+  lines: number;
+  atSeconds: number;
+  cancelAfterSeconds?: number;
+}
+
 /** All that is going to happen, but for the fate of single requests (faults.ts). */
 export interface Plan {
   seed: number;
@@ -40,12 +46,13 @@ export interface Plan {
   calmAtSeconds: number;
   workers: WorkerPlan[];
   api: { skewSeconds: number; deaths: Death[] };
-  /** The program that tells of ends. */
-  webhooks: { skewSeconds: number; deaths: Death[] };
+  /** The program that moves batches on and tells of ends. */
+  consumers: { skewSeconds: number; deaths: Death[] };
   outages: { what: 's3' | 'sqs' | 'disk'; atSeconds: number; seconds: number }[];
   /** More than so many jobs at a time are refused, until one has ended. */
   unfinishedJobs: number;
   asks: Ask[];
+  batches: BatchAsk[];
 }
 
 /** The schedule of a seed. */
@@ -91,7 +98,7 @@ export function planOf(seed: number): Plan {
       deaths: deathsOf(`worker ${i}`, 3, 50),
     })),
     api: { skewSeconds: skew('api'), deaths: deathsOf('api', 2, 40) },
-    webhooks: { skewSeconds: skew('webhooks'), deaths: deathsOf('webhooks', 2, 20) },
+    consumers: { skewSeconds: skew('consumers'), deaths: deathsOf('consumers', 3, 40) },
     outages: list(likely(0.4, 'outages') ? n(1, 2, 'outages') : 0, (i) => ({
       what: oneOf(['s3', 'sqs', 'disk'], seed, 'outage', i),
       atSeconds: n(1, 40, 'outage at', i),
@@ -99,6 +106,11 @@ export function planOf(seed: number): Plan {
     })),
     unfinishedJobs: oneOf([200, 200, 3], seed, 'unfinished'),
     asks,
+    batches: list(likely(0.3, 'batches') ? 1 : 0, (i) => ({
+      lines: n(1, 6, 'batch', i, 'lines'),
+      atSeconds: n(0, 20, 'batch', i),
+      ...(likely(0.2, 'batch', i, 'cancel') ? { cancelAfterSeconds: n(0, 20, 'batch', i, 'cancel after') } : {}),
+    })),
   };
 }
 
@@ -109,7 +121,7 @@ export const undisturbed: Plan = {
   calmAtSeconds: 0,
   workers: [{ skewSeconds: 0, slots: 4, graceSeconds: 0, maxVisibilitySeconds: 41_400, empty: false, deaths: [] }],
   api: { skewSeconds: 0, deaths: [] },
-  webhooks: { skewSeconds: 0, deaths: [] },
+  consumers: { skewSeconds: 0, deaths: [] },
   outages: [],
   unfinishedJobs: 200,
   asks: [
@@ -120,4 +132,5 @@ export const undisturbed: Plan = {
     { image: 'styled' } as const,
     { image: 'again' } as const,
   ].map((what) => ({ what, atSeconds: 0, once: false, hook: true })),
+  batches: [{ lines: 3, atSeconds: 0 }],
 };

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getRequestListener } from '@hono/node-server';
-import { consume, createApp, deliver, nodePost } from '@loraloom/functions';
+import { consume, createApp, deliver, nodePost, tick } from '@loraloom/functions';
 import { buryDead, openS3, openSqs, work } from '@loraloom/gpu-worker';
-import { endMessageSchema } from '@loraloom/jobs';
+import { batchMessageSchema, endMessageSchema } from '@loraloom/jobs';
 import { fetchBucket } from '@loraloom/jobs/bucket/fetch';
 import { sdkBucket } from '@loraloom/jobs/bucket/sdk';
 import { fetchQueue } from '@loraloom/jobs/queue/fetch';
@@ -62,6 +62,7 @@ async function openLines(
       faults,
       watch: world.watch,
       expire: world.expire,
+      read: world.read,
       moment,
     });
   const [s3, sqs] = [await open('s3'), await open('sqs')];
@@ -176,15 +177,17 @@ export async function startApi(
   return { url, gone: dead.promise, stop: end };
 }
 
-/** The program that tells of ends, with the adapters that it has in the cloud. */
-export async function startWebhooks(
+/** The program that moves batches on and tells of ends, with the adapters that it has in the cloud. */
+export async function startConsumers(
   around: Surroundings,
   program: string,
   { skewSeconds, death }: { skewSeconds: number; death: Death | undefined },
 ): Promise<Program> {
   const { world } = around;
   const dead = Promise.withResolvers<void>();
+  let gone = false;
   const end = () => {
+    gone = true;
     lines.cut();
     void withClockWrongBy(skewSeconds, stop);
     dead.resolve();
@@ -201,9 +204,13 @@ export async function startWebhooks(
     webhooks: queue('webhooks'),
   };
   const log = (line: Record<string, unknown>) => around.log(program, line);
-  const services = { bucket, queues, post: nodePost({ allowLocal: true }) };
-  const handle = (body: string) => consume(body, endMessageSchema, (message) => deliver(services, message), log);
-  const stop = withClockWrongBy(skewSeconds, () => startConsumer(queues.webhooks, handle, log));
+  const limits = faultyLimits(world.limits, around.faults, around.seed, program, () => gone);
+  const services = { bucket, queues, limits, log, post: nodePost({ allowLocal: true }) };
+  const stops = withClockWrongBy(skewSeconds, () => [
+    startConsumer(queues.webhooks, (body) => consume(body, endMessageSchema, (message) => deliver(services, message), log), log),
+    startConsumer(queues.batches, (body) => consume(body, batchMessageSchema, (message) => tick(services, message), log), log),
+  ]);
+  const stop = () => Promise.all(stops.map((one) => one()));
   return { gone: dead.promise, stop: end };
 }
 

@@ -5,6 +5,7 @@ import { connect } from '@loraloom/client';
 import { newApiKey, storeApiKey, tenantLimitsSchema } from '@loraloom/functions';
 import { isFinal, keys, putRecord } from '@loraloom/jobs';
 import { registerModel } from '@loraloom/local';
+import { type AskedBatch, beBatchCustomer } from './batches.ts';
 import { nameOf, parseJob, type Results, resultOf, wrongsAtTheEnd } from './check.ts';
 import { trueSeconds } from './clock.ts';
 import { type Asked, beCustomer } from './customer.ts';
@@ -12,7 +13,7 @@ import { faultsOf } from './faults.ts';
 import { openHooks } from './hooks.ts';
 import { openLink } from './link.ts';
 import type { Plan } from './plan.ts';
-import { keepRunning, startApi, startWebhooks, startWorker } from './programs.ts';
+import { keepRunning, startApi, startConsumers, startWorker } from './programs.ts';
 import { registerInk, tiny, withoutModelFiles } from './tiny.ts';
 import { openWorld, type World } from './world.ts';
 
@@ -93,19 +94,23 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
     }, worker.deaths),
   );
 
-  const tellers = keepRunning((times) => {
-    const { skewSeconds, deaths } = plan.webhooks;
-    return startWebhooks(around, 'webhooks', { skewSeconds, death: calm() ? undefined : deaths[times] });
-  }, plan.webhooks.deaths);
+  const consumers = keepRunning((times) => {
+    const { skewSeconds, deaths } = plan.consumers;
+    return startConsumers(around, 'consumers', { skewSeconds, death: calm() ? undefined : deaths[times] });
+  }, plan.consumers.deaths);
 
-  const { watch, expire } = world;
-  const front = await openLink({ seed, program: 'customer', service: 'api', target: () => apiUrl, faults, watch, expire });
+  const { watch, expire, read } = world;
+  const front = await openLink({ seed, program: 'customer', service: 'api', target: () => apiUrl, faults, watch, expire, read });
   const hooks = await openHooks();
-  const way = await openLink({ seed, program: 'hooks', service: 'api', target: () => hooks.url, faults, watch, expire });
+  const way = await openLink({ seed, program: 'hooks', service: 'api', target: () => hooks.url, faults, watch, expire, read });
   const client = connect({ url: front.url, apiKey });
   const customers = plan.asks.map(async (ask, i) => {
     await sleep(1000 * ask.atSeconds);
     return beCustomer(client, ask, `customer ${i}`, `${way.url}/hook`, (id) => poison.add(id));
+  });
+  const batchCustomers = plan.batches.map(async (ask, i) => {
+    await sleep(1000 * ask.atSeconds);
+    return beBatchCustomer(client, ask, `batch ${i}`, `${way.url}/hook`);
   });
   const outages = plan.outages.map(async ({ what, atSeconds, seconds }) => {
     await sleep(1000 * atSeconds);
@@ -124,6 +129,11 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
     if (answer.status === 'fulfilled') asked.push(answer.value);
     else wrongs.push(`a customer was told: ${answer.reason}`);
   }
+  const askedBatches: AskedBatch[] = [];
+  for (const answer of await Promise.allSettled(batchCustomers)) {
+    if (answer.status === 'fulfilled') askedBatches.push(answer.value);
+    else wrongs.push(`a customer of a batch was told: ${answer.reason}`);
+  }
   const giveUp = now() + patienceSeconds;
   let drained = false;
   while (!drained && now() < giveUp) {
@@ -131,7 +141,7 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
     if (!drained) await sleep(10_000);
   }
   note('drill', { message: drained ? 'over' : 'given up' });
-  for (const program of [...workers, tellers, api]) await program.stop();
+  for (const program of [...workers, consumers, api]) await program.stop();
   front.cut();
   way.cut();
   hooks.close();
@@ -145,7 +155,7 @@ export async function run(plan: Plan, stage: Stage): Promise<Outcome & { results
       results.set(nameOf(ask.what), await resultOf(world.bucket, tenant, job));
     }
   }
-  const end = await wrongsAtTheEnd(world, tenant, asked, hooks.told, results);
+  const end = await wrongsAtTheEnd(world, tenant, { asked, batches: askedBatches, told: hooks.told }, results);
   wrongs.push(...end.wrongs, ...watch.wrongs);
   if (!drained) wrongs.push(`not over after ${patienceSeconds} calm seconds: ${await world.waiting()} messages are left`);
   await world.close();

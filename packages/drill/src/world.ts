@@ -1,6 +1,7 @@
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { ChangeMessageVisibilityCommand, GetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { keys } from '@loraloom/jobs';
@@ -50,6 +51,7 @@ export async function openWorld(folder: string) {
     batches: await createQueue(sqsClient, 'batches'),
     webhooks: await createQueue(sqsClient, 'webhooks'),
   };
+  const bucket = sdkBucket(s3Client, bucketName);
   const limits = openLimits(join(folder, 'limits.sqlite'));
   const watch = openWatch(({ kind, tenant, id }) => keys.jobRecord(kind === 'training' ? 'trainings' : 'images', tenant, id));
 
@@ -59,7 +61,7 @@ export async function openWorld(folder: string) {
     queues,
     limits,
     /** Past all faults. */
-    bucket: sdkBucket(s3Client, bucketName),
+    bucket,
     at: (service: 's3' | 'sqs') => up[service]?.url,
 
     /** Ends a service and starts it again, over the same folder, after a while. */
@@ -78,14 +80,26 @@ export async function openWorld(folder: string) {
       fullDisks.delete(folder);
     },
 
+    async read(key: string): Promise<{ etag: string; text: string } | undefined> {
+      for (;;) {
+        try {
+          const found = await bucket.getBytes(key);
+          return found && { etag: found.etag, text: new TextDecoder().decode(found.bytes) };
+        } catch {
+          await sleep(500);
+        }
+      }
+    },
+
     async expire(queueUrl: string, receipt: string): Promise<void> {
       const command = new ChangeMessageVisibilityCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt, VisibilityTimeout: 0 });
       await sqsClient.send(command).catch(() => undefined);
     },
 
-    /** Messages in all queues, hidden ones and dead letters too. */
+    /** Messages in all queues, hidden ones too, and the dead letters that somebody reads. */
     async waiting(): Promise<number> {
-      const urls = Object.values(queues).flatMap(({ url, deadUrl }) => [url, deadUrl]);
+      const { trainings, images } = queues;
+      const urls = [...Object.values(queues).map(({ url }) => url), trainings.deadUrl, images.deadUrl];
       const names = [
         'ApproximateNumberOfMessages',
         'ApproximateNumberOfMessagesNotVisible',
