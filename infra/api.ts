@@ -1,7 +1,7 @@
 import type { Bucket } from './bucket.ts';
 import type { Limits } from './limits.ts';
 import { type Queues, queueUrls } from './queues.ts';
-import { pricesOf, type Stage } from './stage.ts';
+import { pricesOf, type Stage, textPolicyOf } from './stage.ts';
 
 interface Needs {
   bucket: Bucket;
@@ -24,7 +24,11 @@ export function createApi({ requests, domains }: Stage) {
 export type Api = ReturnType<typeof createApi>;
 
 /** The HTTP API: one function behind a gateway that knows no routes. */
-export function answerApi({ oidc, redactPrompts, prices }: Stage, api: Api, { bucket, queues, limits, origins }: Needs) {
+export function answerApi(
+  { oidc, redactPrompts, prices, moderation }: Stage,
+  api: Api,
+  { bucket, queues, limits, origins }: Needs,
+) {
   // Set once, before the first deployment: see secrets.ts.
   const pepper = new sst.Secret('ApiKeyPepper');
   const objects = (...patterns: string[]) => patterns.map((pattern) => $interpolate`${bucket.arn}/${pattern}`);
@@ -45,6 +49,7 @@ export function answerApi({ oidc, redactPrompts, prices }: Stage, api: Api, { bu
       REDACT_PROMPTS: `${redactPrompts}`,
       ...oidc,
       ...pricesOf(prices),
+      ...textPolicyOf(moderation),
     },
     // Not `link`: that would grant s3:* and sqs:*. A presigned URL may do what its signer may, so this is also all that
     // the URLs handed out can ever do.

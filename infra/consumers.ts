@@ -1,7 +1,7 @@
 import type { Bucket } from './bucket.ts';
 import type { Limits } from './limits.ts';
 import { type Queues, queueUrls } from './queues.ts';
-import { pricesOf, type Stage } from './stage.ts';
+import { pricesOf, type Stage, textPolicyOf } from './stage.ts';
 
 interface Needs {
   bucket: Bucket;
@@ -10,7 +10,7 @@ interface Needs {
 }
 
 /** The functions that move batches on, tell webhooks, and see to what was written down and never sent; the last also gathers the audit. */
-export function createConsumers({ prices }: Stage, { bucket, queues, limits }: Needs) {
+export function createConsumers({ prices, moderation }: Stage, { bucket, queues, limits }: Needs) {
   const objects = (...patterns: string[]) => patterns.map((pattern) => $interpolate`${bucket.arn}/${pattern}`);
   const environment = { BUCKET: bucket.name, ...queueUrls(queues) };
   // Without it S3 answers 403, not 404, for an object that is not there.
@@ -23,7 +23,7 @@ export function createConsumers({ prices }: Stage, { bucket, queues, limits }: N
       runtime: 'nodejs24.x',
       memory: '1024 MB',
       timeout: '15 minutes', // To zip a thousand large pictures; the queue hides a message for 16.
-      environment: { ...environment, LIMITS_TABLE: limits.name, ...pricesOf(prices) },
+      environment: { ...environment, LIMITS_TABLE: limits.name, ...pricesOf(prices), ...textPolicyOf(moderation) },
       permissions: [
         { actions: ['s3:GetObject'], resources: objects('tenants/*', 'pictures/*', 'models/*/model.json', 'outbox/*') },
         {

@@ -11,6 +11,13 @@ export interface Stage {
   oidc?: { OIDC_ISSUER: string; OIDC_AUDIENCE: string; OIDC_JWKS_URL: string };
   /** What pictures cost here, see docs/batches.md; without it batches are not estimated. */
   prices?: { currency: string; per_image?: number; per_gpu_second?: number; gpu_seconds_per_megapixel_step: number };
+  /** What is refused, where it is not the default: of texts MODERATION, of pictures the thresholds; see docs/moderation.md. */
+  moderation?: {
+    texts?: { deny?: string[]; allow?: string[]; off?: string[]; thresholds?: Record<string, number> };
+    trainingPictures?: number | 'off';
+    startPictures?: number | 'off';
+    outputPictures?: number | 'off';
+  };
   /** Requests per second that the API takes in all, and how many at once on top: a bound on cost, not on a tenant. */
   requests: { perSecond: number; burst: number };
   /** Days that pictures are kept; their records, small as they are, stay. LoRAs, files and models are kept until deleted. */
@@ -74,4 +81,21 @@ export function stageNamed(name: string): Stage {
 /** Prices as the functions read them from their environment. */
 export function pricesOf(prices: Stage['prices']): { PRICES?: string } {
   return prices ? { PRICES: JSON.stringify(prices) } : {};
+}
+
+/** The policy of texts as the functions read it from their environment. */
+export function textPolicyOf(moderation: Stage['moderation']): { MODERATION?: string } {
+  return moderation?.texts ? { MODERATION: JSON.stringify(moderation.texts) } : {};
+}
+
+/** The thresholds of pictures as workers read them from their environment. */
+export function pictureThresholdsOf({ trainingPictures, startPictures, outputPictures }: Stage['moderation'] = {}) {
+  const thresholds = {
+    TRAINING_PICTURE_THRESHOLD: trainingPictures,
+    START_PICTURE_THRESHOLD: startPictures,
+    OUTPUT_PICTURE_THRESHOLD: outputPictures,
+  };
+  return Object.fromEntries(
+    Object.entries(thresholds).flatMap(([name, value]) => (value === undefined ? [] : [[name, `${value}`]])),
+  );
 }

@@ -2,7 +2,7 @@ import type { Bucket } from './bucket.ts';
 import { type Gpu, modelsFolder } from './gpu.ts';
 import type { Image } from './image.ts';
 import { type Queues, queueUrls } from './queues.ts';
-import type { Stage } from './stage.ts';
+import { pictureThresholdsOf, type Stage } from './stage.ts';
 
 interface Needs {
   bucket: Bucket;
@@ -12,15 +12,15 @@ interface Needs {
 }
 
 /** The worker program as two services, one for each queue, that differ in nothing else. Both begin at zero tasks. */
-export function createWorkers({ pictureDays }: Stage, needs: Needs) {
+export function createWorkers({ pictureDays, moderation }: Stage, needs: Needs) {
   const logs = new aws.cloudwatch.LogGroup('WorkerLogs', {
     name: `/${$app.name}/${$app.stage}/worker`,
     retentionInDays: 30,
   });
   const roles = createRoles(needs);
   return {
-    trainings: createWorker('trainings', { ...needs, pictureDays, logs, ...roles }),
-    images: createWorker('images', { ...needs, pictureDays, logs, ...roles }),
+    trainings: createWorker('trainings', { ...needs, pictureDays, moderation, logs, ...roles }),
+    images: createWorker('images', { ...needs, pictureDays, moderation, logs, ...roles }),
   };
 }
 export type Workers = ReturnType<typeof createWorkers>;
@@ -76,11 +76,13 @@ function createRoles({ bucket, queues, gpu }: Needs) {
   return { executionRole, taskRole };
 }
 
-type Parts = Needs & ReturnType<typeof createRoles> & Pick<Stage, 'pictureDays'> & { logs: aws.cloudwatch.LogGroup };
+type Parts = Needs &
+  ReturnType<typeof createRoles> &
+  Pick<Stage, 'pictureDays' | 'moderation'> & { logs: aws.cloudwatch.LogGroup };
 
 function createWorker(
   queue: 'trainings' | 'images',
-  { bucket, queues, gpu, image, pictureDays, logs, executionRole, taskRole }: Parts,
+  { bucket, queues, gpu, image, pictureDays, moderation, logs, executionRole, taskRole }: Parts,
 ) {
   const title = queue === 'trainings' ? 'Trainings' : 'Images';
   const name = `${$app.name}-${$app.stage}-${queue}`;
@@ -96,6 +98,7 @@ function createWorker(
     MODELS_DIR: '/models',
     EXECUTION_PROVIDER: 'cuda',
     PICTURE_DAYS: String(pictureDays),
+    ...pictureThresholdsOf(moderation),
   };
   const task = new aws.ecs.TaskDefinition(`${title}Task`, {
     family: name,

@@ -4,7 +4,7 @@ import { type Bucket, type ImageRecord, type ImageRequest, images, keys, modelDi
 import { type Attempt, attempt } from './attempt.ts';
 import type { Loras } from './loras.ts';
 import type { Models } from './models.ts';
-import { contentRefused } from './moderate.ts';
+import { contentRefused, refuseStartPicture } from './moderate.ts';
 import { readMask, readPicture } from './pictures.ts';
 import { withTexts } from './png.ts';
 import { receiptTexts } from './receipt.ts';
@@ -34,7 +34,7 @@ async function makePictures(
     const { weight, text_weight: textWeight = weight } = asked;
     set.push({ lora: await loras.open(tenant, asked, `loras.${i}.name`), weight, textWeight });
   }
-  const start = await readStart(bucket, tenant, request);
+  const start = await readStart(bucket, moderator, tenant, request);
   const { width, height, steps, guidance_scale: guidanceScale, sampler, prompt, negative_prompt: negativePrompt } = request;
   const seeds = Array.from({ length: request.n }, (_, i) => (request.seed + i) % 2 ** 32);
   const begun = performance.now();
@@ -115,11 +115,13 @@ function outputOf(made: readonly (Made | Refused)[]): Output {
 /** The picture that the request starts from, and what its receipt says of it. */
 async function readStart(
   bucket: Bucket,
+  moderator: Services['moderator'],
   tenant: string,
   { image, mask, image_strength: strength = 1, width, height }: ImageRequest,
 ): Promise<{ wanted: { image: StartImage }; receipt: Pick<Receipt, 'image'> } | undefined> {
   if (image === undefined) return undefined;
   const picture = await readPicture(bucket, tenant, image, 'image', width, height);
+  await refuseStartPicture(moderator, picture);
   const sha256 = createHash('sha256').update(picture.data).digest('hex');
   const from = { file_id: image, sha256, strength };
   if (mask === undefined) return { wanted: { image: { picture, strength } }, receipt: { image: from } };

@@ -40,6 +40,7 @@ const Environment = z.object({
   /** Pictures made at once: more fill a large GPU, and cost memory. */
   SLOTS: z.coerce.number().int().min(1).max(64).default(8),
   TRAINING_PICTURE_THRESHOLD: threshold,
+  START_PICTURE_THRESHOLD: threshold,
   OUTPUT_PICTURE_THRESHOLD: threshold,
   /** Days after which the bucket removes pictures, if it does. */
   PICTURE_DAYS: z.coerce.number().int().min(1).optional(),
@@ -82,6 +83,7 @@ const services = {
   slots: environment.SLOTS,
   moderator: pictureModerator({
     training_picture: environment.TRAINING_PICTURE_THRESHOLD,
+    start_picture: environment.START_PICTURE_THRESHOLD,
     output_picture: environment.OUTPUT_PICTURE_THRESHOLD,
   }),
   visibilitySeconds: environment.VISIBILITY_SECONDS,

@@ -37,7 +37,7 @@ const styles = readdirSync(styleFolder).filter((name) => name.endsWith('.png'));
 vi.setConfig({ testTimeout: 120_000 });
 const never = new AbortController().signal;
 const tenant = 'acme';
-const usual = pictureModerator({ training_picture: 0.7, output_picture: 0.7 });
+const usual = pictureModerator({ training_picture: 0.7, start_picture: 0.7, output_picture: 0.7 });
 
 const refusal = { category: 'sexual', score: 0.9, threshold: 0.7, stage: 'output_picture' } as const;
 let services: Services;
@@ -113,6 +113,17 @@ test('a training on a picture that is unfit fails before it begins, and says whi
     refusal: { category: 'sexual', threshold: 0.7, stage: 'training_picture' },
   });
   expect(job?.error?.refusal?.score).toBeGreaterThan(0.9);
+});
+
+test('a picture to paint over that is unfit is refused before it is, and says why', async () => {
+  const file = await upload(bytesOf('nsfw/fixtures/blobs.png'));
+  const { job, pictures } = await draw({ image: file });
+  expect(job?.error).toMatchObject({
+    code: 'content_refused',
+    param: 'image',
+    refusal: { category: 'sexual', threshold: 0.7, stage: 'start_picture' },
+  });
+  expect([job?.progress.step, pictures]).toEqual([0, []]);
 });
 
 test('where training pictures are not looked at, any will do; those against forgetting are looked at, too', async () => {

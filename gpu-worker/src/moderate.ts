@@ -4,7 +4,7 @@ import { type Classifier, openClassifier } from '@loraloom/nsfw';
 import { Failure } from './failure.ts';
 import type { Services } from './services.ts';
 
-type Stage = Extract<Refusal['stage'], 'training_picture' | 'output_picture'>;
+type Stage = Extract<Refusal['stage'], 'training_picture' | 'start_picture' | 'output_picture'>;
 
 /** The score from which on a picture of each kind is refused; none: they are not looked at. */
 export type PictureThresholds = Partial<Record<Stage, number | undefined>>;
@@ -44,6 +44,12 @@ export async function refuseTrainingPicture(
 ): Promise<void> {
   const refusal = await moderator?.look(picture, 'training_picture');
   if (refusal) throw contentRefused(file, param, refusal);
+}
+
+/** Looks at a picture to paint over, as it will be painted over. @throws Failure `content_refused` */
+export async function refuseStartPicture(moderator: PictureModerator | undefined, picture: Picture): Promise<void> {
+  const refusal = await moderator?.look(picture, 'start_picture');
+  if (refusal) throw contentRefused('image', 'image', refusal);
 }
 
 /** The pictures that may be kept, each with its place among all. */
