@@ -126,7 +126,7 @@ test('every route that the app serves has its row here, and says who may call it
       .map(({ method, path }) => `${method} ${path.replaceAll(/\/:(\w+)/g, '/{$1}')}`),
   );
   const open = Object.keys(routes).filter((route) => routes[route] === 'public');
-  expect(open).toEqual(['GET /healthz', 'GET /openapi.json']);
+  expect(open).toEqual(['GET /healthz', 'GET /openapi.json', 'GET /docs']);
   expect([...served].sort()).toEqual([...open, ...Object.keys(rows)].sort());
   expect(Object.keys(routes).sort()).toEqual([...served].sort());
 });

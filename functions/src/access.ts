@@ -18,6 +18,7 @@ const withoutTokens = (...scopes: Scope[]): Access => ({ scopes, tokens: false }
 export const routes: Record<string, Access> = {
   'GET /healthz': 'public',
   'GET /openapi.json': 'public',
+  'GET /docs': 'public',
 
   'POST /v1/files': anyOf('images', 'trainings'),
   'GET /v1/files': withoutTokens('images', 'trainings'),

@@ -17,6 +17,7 @@ import { models } from './models.ts';
 import { observe } from './observe.ts';
 import { openaiImages } from './openai-images.ts';
 import { rateLimitHeaders } from './rate.ts';
+import { referencePage } from './reference.ts';
 import { newRouter } from './router.ts';
 import type { Services } from './services.ts';
 import { tokens } from './tokens.ts';
@@ -79,10 +80,15 @@ export function createApp(services: Services) {
     const access = accessOf(definition.route);
     definition.route.security = access && access !== 'public' ? access.scopes.map((scope) => ({ apiKey: [scope] })) : [];
   }
-  app.doc31('/openapi.json', {
+  const about = {
     openapi: '3.1.0',
     info: { title: 'Loraloom', version: '1', description: 'Train LoRAs from a handful of pictures and generate with them.' },
     security: [{ apiKey: [] }],
+  };
+  app.doc31('/openapi.json', about);
+  app.get('/docs', (c) => {
+    c.header('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'");
+    return c.html(referencePage(app.getOpenAPI31Document(about)));
   });
 
   for (const { method, path } of app.routes) {

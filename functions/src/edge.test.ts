@@ -27,6 +27,7 @@ test.each(['lambda.ts', 'edge.ts'])('%s needs neither Node’s modules nor the A
     'fastest-levenshtein',
     'hono/body-limit',
     'hono/cors',
+    'hono/html',
     'hono/http-exception',
     'hono/request-id',
     'hono/route',

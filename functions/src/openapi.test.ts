@@ -63,7 +63,7 @@ test('describes every route, and each with an example of what is sent and what c
   const described = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
-  const served = app.routes.filter(({ method, path }) => method !== 'ALL' && path !== '/openapi.json');
+  const served = app.routes.filter(({ method, path }) => method !== 'ALL' && !['/openapi.json', '/docs'].includes(path));
   // A route is listed once for each of its validators.
   const paths = served.map(({ method, path }) => `${method} ${path.replaceAll(/\/:(\w+)/g, '/{$1}')}`);
   expect(described.sort()).toEqual([...new Set(paths)].sort());
