@@ -2,7 +2,7 @@ import { dictionary } from './speech.tsx';
 
 export const appWords = dictionary(
   {
-    rooms: { create: 'Create', train: 'Train', library: 'Library', usage: 'Usage' },
+    rooms: { create: 'Create', train: 'Train', batch: 'Batch', library: 'Library', usage: 'Usage' },
     pages: 'Pages',
     skip: 'Skip to the page',
     leave: 'Sign out',
@@ -13,7 +13,7 @@ export const appWords = dictionary(
     entering: 'Looking …',
   },
   {
-    rooms: { create: '创作', train: '训练', library: '风格库', usage: '用量' },
+    rooms: { create: '创作', train: '训练', batch: '批量', library: '风格库', usage: '用量' },
     pages: '页面',
     skip: '跳到正文',
     leave: '退出',

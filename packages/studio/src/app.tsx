@@ -19,6 +19,7 @@ export interface RoomProps {
 const pages: Record<Room, () => Promise<{ default: ComponentType<RoomProps> }>> = {
   create: () => import('./create/create.tsx'),
   train: () => import('./train/train.tsx'),
+  batch: () => import('./batch/batch.tsx'),
   library: () => import('./library/library.tsx'),
   usage: () => import('./usage/usage.tsx'),
 };

@@ -34,7 +34,8 @@ export interface Jobs<T> {
 
 const pauseMilliseconds = 4000;
 const freshMilliseconds = 60_000;
-const going = (status: string) => status === 'queued' || status === 'running';
+const ends = ['succeeded', 'failed', 'canceled'];
+const going = (status: string) => !ends.includes(status);
 
 /**
  * The jobs of a kind, as the API has them: what was asked for before a reload, or elsewhere, is among them, and whatever is

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 
 /** The pages, in the order in which they stand in the navigation. */
-export const rooms = ['create', 'train', 'library', 'usage'] as const;
+export const rooms = ['create', 'train', 'batch', 'library', 'usage'] as const;
 export type Room = (typeof rooms)[number];
 
 export interface Route {

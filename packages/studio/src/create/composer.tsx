@@ -1,13 +1,13 @@
 import type { LoraRecord, Model } from '@loraloom/client';
 import { useId } from 'preact/hooks';
-import { Choice } from '../parts/choice.tsx';
 import { Problem } from '../parts/problem.tsx';
 import { Slider } from '../parts/slider.tsx';
 import { explain } from '../parts/trouble.ts';
 import { useSpeech, useWords } from '../speech.tsx';
-import { type Draft, missingTriggers, shapes } from './draft.ts';
+import { type Draft, missingTriggers } from './draft.ts';
 import { examplesFor } from './examples.ts';
 import { Settings } from './settings.tsx';
+import { ShapeChoice } from './shape-choice.tsx';
 import { StartPicture } from './start-picture.tsx';
 import { StylePicker } from './style-picker.tsx';
 import { createWords } from './words.ts';
@@ -70,20 +70,7 @@ export function Composer({ draft, models, model, loras, asking, problem, onChang
       </div>
       <StylePicker loras={loras} model={model.name} chosen={draft.styles} onChange={(styles) => change({ styles })} />
       <StartPicture start={draft.start} onChange={(start) => change({ start })} />
-      <Choice
-        label={words.shape}
-        value={draft.shape}
-        options={shapes.map((shape) => ({
-          value: shape,
-          label: (
-            <>
-              <span class={`shape ${shape}`} aria-hidden="true" />
-              <span class="unseen">{words.shapes[shape]}</span>
-            </>
-          ),
-        }))}
-        onChange={(shape) => change({ shape })}
-      />
+      <ShapeChoice shape={draft.shape} onChange={(shape) => change({ shape })} />
       <Slider label={words.count} value={draft.count} min={1} max={8} onChange={(count) => change({ count })} />
       <Settings draft={draft} models={models} model={model} onChange={change} />
       <div class="make">

@@ -1,3 +1,4 @@
+import './style-picker.css';
 import type { LoraRecord } from '@loraloom/client';
 import { useState } from 'preact/hooks';
 import { Cover } from '../parts/cover.tsx';

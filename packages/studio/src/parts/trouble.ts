@@ -49,7 +49,8 @@ export function explain(problem: unknown, language: Language): Trouble {
 }
 
 /** These are told by their code alone. */
-const isOwn = (code: string) => ['page_missing', 'no_answer', 'unauthorized'].includes(code);
+const isOwn = (code: string) =>
+  ['page_missing', 'no_answer', 'unauthorized', 'not_csv', 'no_lines', 'too_many_lines'].includes(code);
 
 const has = <T extends object>(table: T, key: string): key is Extract<keyof T, string> => Object.hasOwn(table, key);
 
@@ -100,6 +101,19 @@ const troubles = dictionary(
       too_many_shares: ['It is shared with as many as it may be.', 'Take one of them off first.'],
       preflight_failed: ['These pictures cannot be trained on as they are.', 'What was found says what to do about each.'],
       already_finished: ['It has ended already.', ''],
+      not_csv: [
+        'This is no CSV file in UTF-8.',
+        'In your spreadsheet, save it as “CSV UTF-8”, or copy its cells and paste them.',
+      ],
+      no_lines: ['There are no rows in it.', 'The first row names the columns; each further one is a product.'],
+      too_many_lines: ['A batch takes 50,000 rows at most.', 'Cut the file in two, and make one after the other.'],
+      malformed_csv: ['This row does not fit the columns.', 'Look for a quotation mark that is never closed, or a missing cell.'],
+      unknown_column: ['The words name a column that the file does not have.', 'Choose one of the columns above instead.'],
+      duplicate_custom_id: ['Another row has the same name.', 'Make it different, or number the rows.'],
+      invalid_lines: ['Some rows are not right, so nothing was made.', 'Mend them, then drop the file again.'],
+      budget_reached: ['The budget of this batch is used up.', 'What was made is kept; the rest needs a new batch.'],
+      nothing_to_retry: ['No row failed.', ''],
+      not_finished: ['It has not ended yet.', 'Wait for it, or cancel it.'],
     },
     refused: {
       sexual: ['This studio does not make sexual pictures.', 'Describe the scene without that, and it will gladly draw it.'],
@@ -149,6 +163,16 @@ const troubles = dictionary(
       too_many_shares: ['共享对象已达上限。', '请先移除一个。'],
       preflight_failed: ['这些图片目前无法用于训练。', '检查结果会说明如何处理每个问题。'],
       already_finished: ['它已经结束了。', ''],
+      not_csv: ['这不是 UTF-8 编码的 CSV 文件。', '请在电子表格中另存为“CSV UTF-8”，或复制单元格后粘贴。'],
+      no_lines: ['文件里没有数据行。', '首行是列名，其后每行一个商品。'],
+      too_many_lines: ['一个批次最多 50,000 行。', '请把文件拆成两个，分别提交。'],
+      malformed_csv: ['这一行与列不符。', '请检查未闭合的引号或缺少的单元格。'],
+      unknown_column: ['描述中用到了文件里没有的列。', '请改用上面列出的列。'],
+      duplicate_custom_id: ['另一行使用了相同的名称。', '请改成不同的名称，或改用行号命名。'],
+      invalid_lines: ['有些行不正确，因此没有生成任何图片。', '请修正后重新放入文件。'],
+      budget_reached: ['此批次的预算已用完。', '已生成的会保留；其余的需要新建批次。'],
+      nothing_to_retry: ['没有失败的行。', ''],
+      not_finished: ['它还没有结束。', '请等待，或取消它。'],
     },
     refused: {
       sexual: ['本工作室不生成色情图片。', '请去掉这部分再描述画面，我们很乐意为您绘制。'],
