@@ -1,0 +1,57 @@
+import type { Finding, TrainingCheck, TrainingRequestInput } from '@loraloom/client';
+import { useEffect, useState } from 'preact/hooks';
+import { useApi } from '../session.tsx';
+
+/** So long nothing is typed before what was typed is looked over. */
+const pauseMilliseconds = 700;
+
+export interface Checked {
+  /** Of the latest draft that was looked over; undefined before there is one. */
+  check: TrainingCheck | undefined;
+  /** It is of an earlier draft than the one that is shown. */
+  stale: boolean;
+  /** Why it cannot be trained as it is. */
+  problem: unknown;
+  retry: () => void;
+}
+
+/** What the API's preflight finds in a training that is about to be asked for, and what it would take. */
+export function useCheck(request: TrainingRequestInput): Checked {
+  const api = useApi();
+  const [found, setFound] = useState<{ of: string; check?: TrainingCheck; problem: unknown }>();
+  const [turn, setTurn] = useState(0);
+  const of = JSON.stringify(request);
+  const empty = request.files.length === 0;
+  useEffect(() => {
+    if (empty) {
+      setFound(undefined);
+      return;
+    }
+    const end = new AbortController();
+    const { signal } = end;
+    const look = async () => {
+      try {
+        // The name may still be missing; nothing that is found depends on it.
+        const check = await api.trainings.check({ ...request, name: request.name || 'style' }, { signal });
+        if (!signal.aborted) setFound({ of, check, problem: null });
+      } catch (problem) {
+        if (!signal.aborted) setFound({ of, problem });
+      }
+    };
+    const later = setTimeout(() => void look(), pauseMilliseconds);
+    return () => {
+      clearTimeout(later);
+      end.abort();
+    };
+  }, [of, turn]);
+  return {
+    check: found?.check,
+    stale: found?.of !== of,
+    problem: found?.problem ?? null,
+    retry: () => setTurn((before) => before + 1),
+  };
+}
+
+/** Findings by the place of the picture that they are about; those about the training as a whole under null. */
+export const byPicture = (findings: readonly Finding[]): Map<number | null, Finding[]> =>
+  Map.groupBy(findings, ({ file }) => file?.index ?? null);

@@ -1,0 +1,71 @@
+import { LoraloomError, type TrainingEvent, type TrainingView } from '@loraloom/client';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { useApi } from '../session.tsx';
+
+/** Between two looks at a training that goes on. */
+const pauseMilliseconds = 1500;
+/** After one that failed: the line may be there again. */
+const longPauseMilliseconds = 4000;
+
+export interface Watched {
+  /** With URLs of its checkpoints and samples; undefined until it is there. */
+  training: TrainingView | undefined;
+  /** Loss by step. A step that was taken again after a crash counts as it was the last time. */
+  losses: ReadonlyMap<number, number>;
+  /** Why the latest of it could not be had; asking goes on by itself, unless it is not there. */
+  problem: unknown;
+  /** Gets it anew: its URLs have run out, or it was changed. */
+  reload: () => void;
+}
+
+type Step = Extract<TrainingEvent, { type: 'step' }>;
+
+/** A training and what has happened in it from its begin on, until it has ended, though the line may break in between. */
+export function useTraining(id: string): Watched {
+  const api = useApi();
+  const [training, setTraining] = useState<TrainingView>();
+  const [losses, setLosses] = useState<ReadonlyMap<number, number>>(new Map());
+  const [problem, setProblem] = useState<unknown>(null);
+  const [turn, setTurn] = useState(0);
+  /** Where the events that are known end. */
+  const known = useRef<string | undefined>(undefined);
+
+  useEffect(() => {
+    const end = new AbortController();
+    const { signal } = end;
+    const readEvents = async () => {
+      for (;;) {
+        const after = known.current;
+        const { data, next } = await api.trainings.events(id, { signal, ...(after === undefined ? {} : { after }) });
+        if (data.length === 0 || signal.aborted) return;
+        known.current = next ?? undefined;
+        const steps = data.filter((event): event is Step => event.type === 'step');
+        setLosses((before) => new Map([...before, ...steps.map(({ step, loss }) => [step, loss] as const)]));
+      }
+    };
+    const watch = async () => {
+      while (!signal.aborted) {
+        let pause = pauseMilliseconds;
+        try {
+          // Before the events: whatever happened was told before it ended.
+          const view = await api.trainings.get(id, { signal });
+          await readEvents();
+          if (signal.aborted) return;
+          setTraining(view);
+          setProblem(null);
+          if (view.status !== 'queued' && view.status !== 'running') return;
+        } catch (error) {
+          if (signal.aborted) return;
+          setProblem(error);
+          if (error instanceof LoraloomError && error.status === 404) return;
+          pause = longPauseMilliseconds;
+        }
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    };
+    void watch();
+    return () => end.abort();
+  }, [turn]);
+
+  return { training, losses, problem, reload: () => setTurn((before) => before + 1) };
+}
