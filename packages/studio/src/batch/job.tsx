@@ -41,7 +41,7 @@ export function Job({ batch, onChange }: JobProps) {
   ];
   return (
     <article class="card stack tight">
-      <h3>{title}</h3>
+      <h3 class="label">{title}</h3>
       <p class="quiet small">
         {[moment(batch.created_at, language), batch.retry_of && words.retryOf, words.statuses[status]]
           .filter(Boolean)

@@ -1,4 +1,5 @@
 import { useId, useRef } from 'preact/hooks';
+import { Icon } from '../parts/icon.tsx';
 import { useWords } from '../speech.tsx';
 import { filled, missingColumns, type Table } from './table.ts';
 import { batchWords } from './words.ts';
@@ -43,7 +44,7 @@ export function Template({ table, prompt, triggers, onChange }: TemplateProps) {
         {table.columns.map((column) => (
           <li key={column}>
             <button type="button" class="chip" aria-label={words.insert(column)} onClick={() => insert(column)}>
-              {column}
+              <Icon name="plus" /> {column}
             </button>
           </li>
         ))}
@@ -52,7 +53,7 @@ export function Template({ table, prompt, triggers, onChange }: TemplateProps) {
         {missing.length > 0 && words.missing(missing.join(', '))}
       </p>
       {triggers.length > 0 && <p class="quiet small">{words.alsoSays(triggers.join(', '))}</p>}
-      <h3 class="small quiet">{words.preview}</h3>
+      <h3 class="label">{words.preview}</h3>
       <ol class="preview">
         {table.sample.map((row, i) => (
           <li key={i}>{[filled(prompt, row).trim(), ...triggers].join(', ')}</li>
