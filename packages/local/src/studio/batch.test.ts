@@ -23,9 +23,21 @@ describe.skipIf(!browserPath)('Batch, in a browser', { timeout: 120_000 }, () =>
     await drop(Buffer.from([0xd0, 0xc5, 0x2c]));
     await page.getByText('This is no CSV file in UTF-8.').waitFor();
     await drop('sku,name,colour\nA-1,apple,red\nA-2,moon, full,white\n');
+    // The local stack has no prices; a server that has them answers so.
+    const priced = { estimated_gpu_seconds: 75, estimated_cost: 0.0123, currency: 'USD' };
+    await page.route(
+      '**/v1/batches',
+      async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: { ...(await response.json()), ...priced } });
+      },
+      { times: 1 },
+    );
     await check();
     await page.getByText('1 row must be mended first.').waitFor();
-    expect(await page.getByRole('button', { name: 'Check all rows' }).isDisabled()).toBe(true);
+    await page.getByText('1 min 15 sec').waitFor();
+    await page.getByText('$0.0123').waitFor();
+    expect(await page.getByRole('button', { name: /^Make/ }).count()).toBe(0);
     await page.getByRole('button', { name: 'Remove the table' }).click();
     await drop('sku,name,seed\nA-1,red apple,1\nA-2,"moon, full",two\nA-3,"naked woman, porn",3\n');
     const words = page.getByLabel('What should each picture show?');

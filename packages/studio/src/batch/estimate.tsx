@@ -13,7 +13,8 @@ export function Estimate({ estimate }: { estimate: BatchEstimate }) {
   return (
     <div class="estimate stack tight">
       <p role="status">
-        <strong>{invalid_lines > 0 ? words.invalid(invalid_lines) : words.fine(lines)}</strong> {invalid_lines > 0 && words.mend}
+        <strong>{invalid_lines > 0 ? words.invalid(invalid_lines) : words.fine(lines)}</strong>{' '}
+        {(invalid_lines > 0 || lines === 0) && words.mend}
       </p>
       <Facts
         rows={[

@@ -99,7 +99,7 @@ export function NewBatch({ models, loras, onAsked }: NewBatchProps) {
           {estimate && <Estimate estimate={estimate} />}
           <Problem error={problem} />
           <div class="row">
-            <button type="submit" class="primary" disabled={!ready || (estimate !== undefined && !good)}>
+            <button type="submit" class="primary" disabled={!ready}>
               {busy ? (good ? words.asking : words.checking) : good ? words.make(estimate.images) : words.check}
             </button>
             {!estimate && <span class="quiet small">{words.checkHint}</span>}
