@@ -11,7 +11,7 @@ export function Estimate({ estimate }: { estimate: BatchEstimate }) {
   const { language } = useSpeech();
   const { lines, images, invalid_lines, refused_lines, estimated_gpu_seconds: seconds, errors } = estimate;
   return (
-    <div class="estimate stack tight">
+    <div class="dry-run stack tight">
       <p role="status">
         <strong>{invalid_lines > 0 ? words.invalid(invalid_lines) : words.fine(lines)}</strong>{' '}
         {(invalid_lines > 0 || lines === 0) && words.mend}
