@@ -145,6 +145,7 @@ describe.skipIf(!browserPath)('Train, in a browser', { timeout: 150_000 }, () =>
     await page.getByRole('radio', { name: 'Step 50', exact: true }).waitFor();
     await page.getByRole('button', { name: 'Cancel', exact: true }).click();
     await page.getByRole('status').getByText('canceled').waitFor();
+    await photograph(page, 'training-canceled');
     await page.getByRole('button', { name: 'Resume' }).click();
     await page.waitForURL((url) => /trn_/.test(url.hash) && !url.hash.includes(id));
     const [resumed] = (await studio.api.trainings.list()).data;

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { likenessOf } from '../parts/likeness.ts';
 import { useApi } from '../session.tsx';
 import type { DraftPicture } from './draft.ts';
@@ -33,6 +33,8 @@ export function useArrivals(onPicture: (picture: DraftPicture) => void, onCaptio
   const [leftOut, setLeftOut] = useState<readonly string[]>([]);
   const [problem, setProblem] = useState<unknown>(null);
   const [failed, setFailed] = useState<readonly Coming[]>([]);
+  /** What is on its way, and what of it is still to be sent. */
+  const shipment = useRef<{ queue: Coming[]; all: Coming[] } | undefined>(undefined);
 
   // What has not arrived is lost with the page.
   const busy = sending !== undefined;
@@ -44,39 +46,49 @@ export function useArrivals(onPicture: (picture: DraftPicture) => void, onCaptio
   }, [busy]);
 
   async function send(pictures: readonly Coming[]) {
-    const sent = new Map<Coming, number>();
-    const lost: Coming[] = [];
-    const queue = [...pictures];
-    const totalBytes = pictures.reduce((sum, { file }) => sum + file.size, 0);
-    let left = pictures.length;
-    const tell = () => setSending({ sentBytes: [...sent.values()].reduce((sum, some) => sum + some, 0), totalBytes, left });
-    const sendNext = async () => {
-      for (let next = queue.shift(); next; next = queue.shift()) {
-        const coming = next;
-        const { file, caption } = coming;
-        try {
-          const onProgress = (bytes: number) => {
-            sent.set(coming, bytes);
-            tell();
-          };
-          const [likeness, size, { id }] = await Promise.all([
-            likenessOf(file, likenessSide),
-            sizeOf(file),
-            api.files.upload(file, { onProgress }),
-          ]);
-          onPicture({ fileId: id, name: file.name, caption, likeness, ...size });
-        } catch (error) {
-          lost.push(coming);
-          setProblem(error);
-        }
-        left--;
-        tell();
-      }
-    };
     setProblem(null);
     setFailed([]);
+    if (shipment.current) {
+      // What is dropped in the meantime goes along.
+      shipment.current.queue.push(...pictures);
+      shipment.current.all.push(...pictures);
+      return;
+    }
+    const queue = [...pictures];
+    const all = [...pictures];
+    shipment.current = { queue, all };
+    const sent = new Map<Coming, number>();
+    const lost: Coming[] = [];
+    let done = 0;
+    const sum = (counts: Iterable<number>) => [...counts].reduce((before, count) => before + count, 0);
+    const tell = () =>
+      setSending({ sentBytes: sum(sent.values()), totalBytes: sum(all.map(({ file }) => file.size)), left: all.length - done });
+    const sendOne = async (coming: Coming) => {
+      const { file, caption } = coming;
+      const onProgress = (bytes: number) => {
+        sent.set(coming, bytes);
+        tell();
+      };
+      try {
+        const [likeness, size, { id }] = await Promise.all([
+          likenessOf(file, likenessSide),
+          sizeOf(file),
+          api.files.upload(file, { onProgress }),
+        ]);
+        onPicture({ fileId: id, name: file.name, caption, likeness, ...size });
+      } catch (error) {
+        lost.push(coming);
+        setProblem(error);
+      }
+      done++;
+      tell();
+    };
+    const sendNext = async () => {
+      for (let next = queue.shift(); next; next = queue.shift()) await sendOne(next);
+    };
     tell();
-    await Promise.all(Array.from({ length: atATime }, sendNext));
+    while (queue.length > 0) await Promise.all(Array.from({ length: atATime }, sendNext));
+    shipment.current = undefined;
     setFailed(lost);
     setSending(undefined);
   }
@@ -102,7 +114,9 @@ export function useArrivals(onPicture: (picture: DraftPicture) => void, onCaptio
 /** In pixels, turned as the picture is shown; of a file that the browser cannot read, a square. */
 async function sizeOf(file: File): Promise<{ width: number; height: number }> {
   try {
-    const { width, height } = await createImageBitmap(file);
+    const whole = await createImageBitmap(file);
+    const { width, height } = whole;
+    whole.close();
     return { width, height };
   } catch {
     return { width: 1, height: 1 };

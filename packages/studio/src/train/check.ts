@@ -1,4 +1,4 @@
-import type { Finding, TrainingCheck, TrainingRequestInput } from '@loraloom/client';
+import { type Finding, LoraloomError, type TrainingCheck, type TrainingRequestInput } from '@loraloom/client';
 import { useEffect, useState } from 'preact/hooks';
 import { useApi } from '../session.tsx';
 
@@ -12,6 +12,8 @@ export interface Checked {
   stale: boolean;
   /** Why it cannot be trained as it is. */
   problem: unknown;
+  /** The place of the picture that this is about, if it is about one. */
+  at: number | undefined;
   retry: () => void;
 }
 
@@ -48,8 +50,15 @@ export function useCheck(request: TrainingRequestInput): Checked {
     check: found?.check,
     stale: found?.of !== of,
     problem: found?.problem ?? null,
+    at: placeOf(found?.problem),
     retry: () => setTurn((before) => before + 1),
   };
+}
+
+/** `files.3.file_id` → 3 */
+function placeOf(problem: unknown): number | undefined {
+  const [, place] = /^files\.(\d+)\./.exec((problem instanceof LoraloomError && problem.param) || '') ?? [];
+  return place === undefined ? undefined : Number(place);
 }
 
 /** Findings by the place of the picture that they are about; those about the training as a whole under null. */

@@ -32,7 +32,7 @@ export function Curves({ training, losses }: CurvesProps) {
   const line = (points: readonly Point[]) =>
     points.map(({ step, value }) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(' ');
   const number = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
-  const steps = ticksOf([0, all]).filter((step) => step > 0 && step <= all);
+  const steps = ticksOf([0, all]).filter((step) => Number.isInteger(step) && step > 0 && step <= all);
   return (
     <figure class="curves">
       <svg

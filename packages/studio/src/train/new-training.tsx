@@ -96,6 +96,7 @@ export function NewTraining({ models, first, onAsked }: NewTrainingProps) {
             pictures={pictures}
             buckets={draft.buckets}
             findings={findings}
+            problem={{ at: checked.at, error: checked.problem }}
             onCaption={(id, caption) => setDraft((before) => withCaption(before, id, caption))}
             onLeave={(id) =>
               setDraft((before) => ({ ...before, pictures: before.pictures.filter(({ fileId }) => fileId !== id) }))
@@ -105,7 +106,7 @@ export function NewTraining({ models, first, onAsked }: NewTrainingProps) {
       )}
       <Options draft={draft} models={models} model={model} onChange={(some) => setDraft((before) => ({ ...before, ...some }))} />
       <Findings findings={findings.get(null) ?? []} />
-      <Problem error={checked.problem} onRetry={checked.retry} />
+      {checked.at === undefined && <Problem error={checked.problem} onRetry={checked.retry} />}
       <Estimate {...checked} />
       <Problem error={problem} />
       <div class="row">

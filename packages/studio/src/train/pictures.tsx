@@ -1,5 +1,6 @@
 import type { Finding } from '@loraloom/client';
 import { Icon } from '../parts/icon.tsx';
+import { Problem } from '../parts/problem.tsx';
 import { useWords } from '../speech.tsx';
 import { cropOf, type DraftPicture } from './draft.ts';
 import { Findings } from './findings.tsx';
@@ -9,12 +10,14 @@ interface PicturesProps {
   pictures: readonly DraftPicture[];
   buckets: boolean;
   findings: ReadonlyMap<number | null, Finding[]>;
+  /** Why the picture at a place cannot be taken. */
+  problem: { at: number | undefined; error: unknown };
   onCaption: (fileId: string, caption: string) => void;
   onLeave: (fileId: string) => void;
 }
 
 /** The pictures, each with what of it is trained on, what it shows, and what is wrong with it. */
-export function Pictures({ pictures, buckets, findings, onCaption, onLeave }: PicturesProps) {
+export function Pictures({ pictures, buckets, findings, problem, onCaption, onLeave }: PicturesProps) {
   const words = useWords(trainWords);
   return (
     <table class="pictures">
@@ -47,6 +50,7 @@ export function Pictures({ pictures, buckets, findings, onCaption, onLeave }: Pi
                   onInput={({ currentTarget }) => onCaption(one.fileId, currentTarget.value)}
                 />
                 <Findings findings={found} />
+                {index === problem.at && <Problem error={problem.error} />}
               </td>
               <td>
                 <button type="button" class="plain" aria-label={words.leave(one.name)} onClick={() => onLeave(one.fileId)}>

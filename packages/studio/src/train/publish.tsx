@@ -27,8 +27,11 @@ export function Publish({ training, step }: PublishProps) {
   const name = loraName(title);
 
   const publish = async () => {
-    const latest = await publishCheckpoint(api, training, step, name, upload);
-    const sample = samples.find(({ index }) => index === cover) ?? samples[0];
+    // Its URLs may have run out while it was looked at.
+    const fresh = await api.trainings.get(training.id);
+    const latest = await publishCheckpoint(api, fresh, step, name, upload);
+    const made = fresh.samples.filter((one) => one.step === step);
+    const sample = made.find(({ index }) => index === cover) ?? made[0];
     const picture = sample && new File([await contentOf(sample.url)], `${name}.png`, { type: 'image/png' });
     await api.loras.update(name, { latest, ...(picture ? { cover: { file_id: (await upload(picture)).id } } : {}) });
     goTo('library', name);

@@ -29,20 +29,28 @@ function Trainings() {
     pageSize: 12,
   });
   const [first] = models.value?.data ?? [];
+  const rows = (wanted: boolean) =>
+    trainings.jobs
+      ?.filter(({ status }) => (status === 'queued' || status === 'running') === wanted)
+      .map((job) => <Row job={job} key={job.id} onCancel={async () => trainings.show(await api.trainings.cancel(job.id))} />);
+  const [going, ended] = [rows(true), rows(false)];
   return (
     <div class="page">
       <h1>{words.title}</h1>
       <p class="lead">{words.lead}</p>
+      {going && going.length > 0 && (
+        <section class="stack" aria-label={words.going}>
+          {going}
+        </section>
+      )}
       <Problem error={models.problem} onRetry={models.reload} />
       {!models.value && !models.problem && <Arriving />}
       {models.value && !first && <p>{words.noModel}</p>}
       {models.value && first && <NewTraining models={models.value.data} first={first} onAsked={({ id }) => goTo('train', id)} />}
       <Problem error={trainings.problem} onRetry={trainings.retry} />
       <section class="stack" aria-label={words.trainings}>
-        {trainings.jobs && trainings.jobs.length > 0 && <h2>{words.trainings}</h2>}
-        {trainings.jobs?.map((job) => (
-          <Row job={job} key={job.id} onCancel={async () => trainings.show(await api.trainings.cancel(job.id))} />
-        ))}
+        {ended && ended.length > 0 && <h2>{words.trainings}</h2>}
+        {ended}
         {trainings.more && (
           <button type="button" onClick={trainings.more}>
             {words.earlier}

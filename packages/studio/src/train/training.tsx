@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { useAttempt } from '../attempt.ts';
 import { moment } from '../numbers.ts';
 import { Arriving } from '../parts/arriving.tsx';
 import { Facts } from '../parts/facts.tsx';
@@ -20,8 +21,15 @@ export function Training({ id }: { id: string }) {
   const api = useApi();
   const words = useWords(trainWords);
   const { language } = useSpeech();
-  const { training, losses, problem, reload } = useTraining(id);
+  const { training, losses, problem, reload, refresh } = useTraining(id);
+  const { busy, problem: failed, attempt } = useAttempt();
   const [picked, setPicked] = useState<number>();
+  const download = async (step: number) => {
+    const { checkpoints } = await api.trainings.get(id);
+    const kept = checkpoints.find((one) => one.step === step);
+    // The bucket says that it is a file to keep: the page stays.
+    if (kept) location.assign(kept.url);
+  };
   const back = (
     <a class="back" href={linkTo('train')}>
       <Icon name="left" /> {words.back}
@@ -84,14 +92,15 @@ export function Training({ id }: { id: string }) {
             <h2>{words.checkpoints}</h2>
             <p class="quiet small">{best_step === null ? words.pickHint : words.bestHint(best_step)}</p>
           </div>
-          <Checkpoints training={training} chosen={step} onChoose={setPicked} onStale={reload} />
+          <Checkpoints training={training} chosen={step} onChoose={setPicked} onStale={refresh} />
           {checkpoint && (
             <p>
-              <a class="button" href={checkpoint.url}>
+              <button type="button" disabled={busy} onClick={() => void attempt(() => download(checkpoint.step))}>
                 <Icon name="download" /> {words.download(checkpoint.step)}
-              </a>
+              </button>
             </p>
           )}
+          <Problem error={failed} />
         </section>
       )}
       {checkpoint && (

@@ -6,6 +6,8 @@ import { useApi } from '../session.tsx';
 const pauseMilliseconds = 1500;
 /** After one that failed: the line may be there again. */
 const longPauseMilliseconds = 4000;
+/** So often fresh URLs are fetched, at most. */
+const freshMilliseconds = 60_000;
 
 export interface Watched {
   /** With URLs of its checkpoints and samples; undefined until it is there. */
@@ -14,8 +16,10 @@ export interface Watched {
   losses: ReadonlyMap<number, number>;
   /** Why the latest of it could not be had; asking goes on by itself, unless it is not there. */
   problem: unknown;
-  /** Gets it anew: its URLs have run out, or it was changed. */
+  /** Gets it anew. */
   reload: () => void;
+  /** Gets fresh URLs for those that have run out. */
+  refresh: () => void;
 }
 
 type Step = Extract<TrainingEvent, { type: 'step' }>;
@@ -29,10 +33,18 @@ export function useTraining(id: string): Watched {
   const [turn, setTurn] = useState(0);
   /** Where the events that are known end. */
   const known = useRef<string | undefined>(undefined);
+  /** Of samples, by step and index: the URL that a picture came by stays, or it would come again at each look. */
+  const urls = useRef(new Map<string, string>());
+  const refreshed = useRef(Number.NEGATIVE_INFINITY);
 
   useEffect(() => {
     const end = new AbortController();
     const { signal } = end;
+    const urlOf = ({ step, index, url }: TrainingView['samples'][number]) => {
+      const before = urls.current.get(`${step} ${index}`) ?? url;
+      urls.current.set(`${step} ${index}`, before);
+      return before;
+    };
     const readEvents = async () => {
       for (;;) {
         const after = known.current;
@@ -51,7 +63,7 @@ export function useTraining(id: string): Watched {
           const view = await api.trainings.get(id, { signal });
           await readEvents();
           if (signal.aborted) return;
-          setTraining(view);
+          setTraining({ ...view, samples: view.samples.map((sample) => ({ ...sample, url: urlOf(sample) })) });
           setProblem(null);
           if (view.status !== 'queued' && view.status !== 'running') return;
         } catch (error) {
@@ -67,5 +79,13 @@ export function useTraining(id: string): Watched {
     return () => end.abort();
   }, [turn]);
 
-  return { training, losses, problem, reload: () => setTurn((before) => before + 1) };
+  const reload = () => setTurn((before) => before + 1);
+  const refresh = () => {
+    const now = Date.now();
+    if (now - refreshed.current < freshMilliseconds) return;
+    refreshed.current = now;
+    urls.current.clear();
+    reload();
+  };
+  return { training, losses, problem, reload, refresh };
 }
