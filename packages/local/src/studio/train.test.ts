@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { styleFolder } from '@loraloom/emoji-base';
+import { zipSync } from 'fflate';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { axeFindings, browserPath, type OpenStudio, openStudio, photograph } from './open-studio.ts';
@@ -22,29 +23,22 @@ describe.skipIf(!browserPath)('Train, in a browser', { timeout: 150_000 }, () =>
   const train = () => page.getByRole('button', { name: 'Train', exact: true });
   const eventually = <T>(look: () => T) => expect.poll(look, { timeout: 60_000 });
 
-  it('takes pictures with a list of captions, though the line breaks on the way, and has them after a reload', async () => {
+  it('takes a zip of pictures with a list of captions, though the line breaks on the way, and has them after a reload', async () => {
     const pictures = await Promise.all(
-      subjects.map(async (subject) => ({
-        name: `${subject}.png`,
-        mimeType: 'image/png',
-        buffer: await readFile(join(styleFolder, `${subject}.png`)),
-      })),
+      subjects.map(async (subject) => [`${subject}.png`, await readFile(join(styleFolder, `${subject}.png`))] as const),
     );
-    const fox = pictures.find(({ name }) => name === 'fox.png');
-    if (!fox) throw new Error('no fox');
+    const fox = await readFile(join(styleFolder, 'fox.png'));
     const list = subjects.map((subject) => `${subject}.png,"${subject}, white background, ink drawing"\n`).join('');
     let broken = 0;
     await page.route(/\/content\?/, (route) =>
       route.request().method() === 'PUT' && broken++ === 0 ? route.abort('connectionreset') : route.continue(),
     );
-    await page
-      .getByLabel('Drop pictures, a folder or a zip here')
-      .setInputFiles([
-        ...pictures,
-        { ...fox, name: 'fox copy.png' },
-        { name: 'metadata.csv', mimeType: 'text/csv', buffer: Buffer.from(`file_name,caption\n${list}`) },
-        { name: 'notes.pdf', mimeType: 'application/pdf', buffer: Buffer.from('notes') },
-      ]);
+    const zip = zipSync({ set: { ...Object.fromEntries(pictures), 'metadata.csv': Buffer.from(`file_name,caption\n${list}`) } });
+    await page.getByLabel('Drop pictures, a folder or a zip here').setInputFiles([
+      { name: 'set.zip', mimeType: 'application/zip', buffer: Buffer.from(zip) },
+      { name: 'fox copy.png', mimeType: 'image/png', buffer: fox },
+      { name: 'notes.pdf', mimeType: 'application/pdf', buffer: Buffer.from('notes') },
+    ]);
     await page.getByText('1 left out (notes.pdf)').waitFor();
     await eventually(() => rows().count()).toBe(12);
     await eventually(() => page.getByRole('progressbar', { name: 'Upload' }).count()).toBe(0);

@@ -12,15 +12,15 @@ export interface Checked {
   stale: boolean;
   /** Why it cannot be trained as it is. */
   problem: unknown;
-  /** The place of the picture that this is about, if it is about one. */
-  at: number | undefined;
+  /** The file of the picture that this is about, if it is about one. */
+  at: string | undefined;
   retry: () => void;
 }
 
 /** What the API's preflight finds in a training that is about to be asked for, and what it would take. */
 export function useCheck(request: TrainingRequestInput): Checked {
   const api = useApi();
-  const [found, setFound] = useState<{ of: string; check?: TrainingCheck; problem: unknown }>();
+  const [found, setFound] = useState<{ of: string; check?: TrainingCheck; problem: unknown; at?: string | undefined }>();
   const [turn, setTurn] = useState(0);
   const of = JSON.stringify(request);
   const empty = request.files.length === 0;
@@ -37,7 +37,7 @@ export function useCheck(request: TrainingRequestInput): Checked {
         const check = await api.trainings.check({ ...request, name: request.name || 'style' }, { signal });
         if (!signal.aborted) setFound({ of, check, problem: null });
       } catch (problem) {
-        if (!signal.aborted) setFound({ of, problem });
+        if (!signal.aborted) setFound({ of, problem, at: request.files[placeOf(problem)]?.file_id });
       }
     };
     const later = setTimeout(() => void look(), pauseMilliseconds);
@@ -50,17 +50,17 @@ export function useCheck(request: TrainingRequestInput): Checked {
     check: found?.check,
     stale: found?.of !== of,
     problem: found?.problem ?? null,
-    at: placeOf(found?.problem),
+    at: found?.at,
     retry: () => setTurn((before) => before + 1),
   };
 }
 
-/** `files.3.file_id` → 3 */
-function placeOf(problem: unknown): number | undefined {
+/** `files.3.file_id` → 3; NaN for what is about no picture. */
+function placeOf(problem: unknown): number {
   const [, place] = /^files\.(\d+)\./.exec((problem instanceof LoraloomError && problem.param) || '') ?? [];
-  return place === undefined ? undefined : Number(place);
+  return Number(place);
 }
 
-/** Findings by the place of the picture that they are about; those about the training as a whole under null. */
-export const byPicture = (findings: readonly Finding[]): Map<number | null, Finding[]> =>
-  Map.groupBy(findings, ({ file }) => file?.index ?? null);
+/** Findings by the file that they are about; those about the training as a whole under null. */
+export const byFile = (check: TrainingCheck | undefined): Map<string | null, Finding[]> =>
+  Map.groupBy(check?.findings ?? [], ({ file }) => check?.request.files[file?.index ?? Number.NaN]?.file_id ?? null);

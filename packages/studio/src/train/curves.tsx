@@ -1,4 +1,5 @@
 import type { TrainingView } from '@loraloom/client';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useSpeech, useWords } from '../speech.tsx';
 import { type Point, smoothed, thinned, ticksOf } from './curve.ts';
 import { trainWords } from './words.ts';
@@ -8,8 +9,7 @@ interface CurvesProps {
   losses: ReadonlyMap<number, number>;
 }
 
-/** Of the drawing, in its own units; the page scales it. */
-const width = 640;
+/** In pixels; it is as wide as its place. */
 const height = 220;
 const margin = { left: 48, right: 12, top: 10, bottom: 26 };
 
@@ -17,6 +17,15 @@ const margin = { left: 48, right: 12, top: 10, bottom: 26 };
 export function Curves({ training, losses }: CurvesProps) {
   const words = useWords(trainWords);
   const { language } = useSpeech();
+  const [width, setWidth] = useState(320);
+  const place = useRef<HTMLElement>(null);
+  const drawn = losses.size > 0;
+  useLayoutEffect(() => {
+    if (!place.current) return;
+    const watch = new ResizeObserver(([entry]) => entry && setWidth(Math.max(200, Math.floor(entry.contentRect.width))));
+    watch.observe(place.current);
+    return () => watch.disconnect();
+  }, [drawn]);
   const raw = [...losses].map(([step, value]): Point => ({ step, value })).sort((a, b) => a.step - b.step);
   const validation = training.checkpoints.flatMap(({ step, validation_loss: value }) =>
     value === null ? [] : [{ step, value }],
@@ -26,7 +35,9 @@ export function Curves({ training, losses }: CurvesProps) {
   const [each, mean] = [thinned(raw), thinned(smoothed(raw))];
   const rows = ticksOf([...each, ...mean, ...validation].map(({ value }) => value));
   const [bottom = 0, top = 1] = [rows[0], rows.at(-1)];
-  const all = Math.max(training.request.steps, last.step);
+  // What was stopped does not come to its last step any more.
+  const going = training.status === 'queued' || training.status === 'running';
+  const all = going ? Math.max(training.request.steps, last.step) : last.step;
   const x = (step: number) => margin.left + ((width - margin.left - margin.right) * (step - 1)) / Math.max(1, all - 1);
   const y = (value: number) => margin.top + ((height - margin.top - margin.bottom) * (top - value)) / (top - bottom);
   const line = (points: readonly Point[]) =>
@@ -34,9 +45,10 @@ export function Curves({ training, losses }: CurvesProps) {
   const number = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
   const steps = ticksOf([0, all]).filter((step) => Number.isInteger(step) && step > 0 && step <= all);
   return (
-    <figure class="curves">
+    <figure class="curves" ref={place}>
       <svg
-        viewBox={`0 0 ${width} ${height}`}
+        width={width}
+        height={height}
         role="img"
         aria-label={words.curvesTold(number.format(mean[0]?.value ?? 0), number.format(mean.at(-1)?.value ?? 0), last.step)}
       >

@@ -64,7 +64,7 @@ export async function gather(given: readonly Found[]): Promise<Gathered> {
   for (const one of given) {
     if (endingOf(one.path) !== 'zip') files.push(one);
     else {
-      const inside = await unpack(one.file).catch(() => undefined);
+      const inside = await unpack(one.file);
       if (inside) files.push(...inside);
       else leftOut.push(one.path);
     }
@@ -89,17 +89,22 @@ export async function gather(given: readonly Found[]): Promise<Gathered> {
   };
 }
 
-async function unpack(zip: File): Promise<Found[]> {
+/** @returns undefined for a file that is no zip, is damaged, or unpacks to more than a tab can hold */
+async function unpack(zip: File): Promise<Found[] | undefined> {
   const [{ unzipSync }, bytes] = await Promise.all([import('fflate'), zip.arrayBuffer()]);
   let unpacked = 0;
-  const contents = unzipSync(new Uint8Array(bytes), {
-    filter: ({ name, originalSize }) => {
-      if (name.endsWith('/') || isLitter(name)) return false;
-      unpacked += originalSize;
-      if (unpacked > mostUnpacked) throw new RangeError(`${zip.name} is larger than ${mostUnpacked} bytes`);
-      return true;
-    },
-  });
+  const filter = ({ name, originalSize }: { name: string; originalSize: number }) => {
+    if (name.endsWith('/') || isLitter(name)) return false;
+    unpacked += originalSize;
+    if (unpacked > mostUnpacked) throw new RangeError(`more than ${mostUnpacked} bytes`);
+    return true;
+  };
+  let contents: Record<string, Uint8Array>;
+  try {
+    contents = unzipSync(new Uint8Array(bytes), { filter });
+  } catch {
+    return undefined;
+  }
   return Object.entries(contents).map(([path, content]) => ({
     path,
     file: new File([new Uint8Array(content)], path.replace(/^.*\//, ''), { type: types[endingOf(path)] ?? '' }),

@@ -9,7 +9,7 @@ import { useApi } from '../session.tsx';
 import { useSpeech, useWords } from '../speech.tsx';
 import { useArrivals } from './arrivals.ts';
 import { CaptionTools } from './caption-tools.tsx';
-import { byPicture, useCheck } from './check.ts';
+import { byFile, useCheck } from './check.ts';
 import { presetNames, readDraft, requestOf, withCaption, withCaptions, withPicture } from './draft.ts';
 import { DropPictures } from './drop-pictures.tsx';
 import { Estimate } from './estimate.tsx';
@@ -38,7 +38,7 @@ export function NewTraining({ models, first, onAsked }: NewTrainingProps) {
   const model = models.find(({ name }) => name === draft.model) ?? first;
   const request = requestOf(draft, model.name);
   const checked = useCheck(request);
-  const findings = byPicture(checked.check?.findings ?? []);
+  const findings = byFile(checked.check);
   const wrong = checked.check?.findings.some(({ severity }) => severity === 'error') ?? false;
   const { pictures } = draft;
   const ready = pictures.length > 0 && request.name !== '' && !sending && !checked.stale && checked.check !== undefined && !wrong;

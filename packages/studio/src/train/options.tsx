@@ -67,7 +67,7 @@ export function Options({ draft, models, model, onChange }: OptionsProps) {
               />
             </label>
             <Slider
-              label={words.rank}
+              label={words.rankHint}
               value={draft.rank ?? preset.rank}
               min={2}
               max={64}

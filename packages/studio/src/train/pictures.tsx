@@ -9,9 +9,9 @@ import { trainWords } from './words.ts';
 interface PicturesProps {
   pictures: readonly DraftPicture[];
   buckets: boolean;
-  findings: ReadonlyMap<number | null, Finding[]>;
-  /** Why the picture at a place cannot be taken. */
-  problem: { at: number | undefined; error: unknown };
+  findings: ReadonlyMap<string | null, Finding[]>;
+  /** Why the picture of a file cannot be taken. */
+  problem: { at: string | undefined; error: unknown };
   onCaption: (fileId: string, caption: string) => void;
   onLeave: (fileId: string) => void;
 }
@@ -32,8 +32,8 @@ export function Pictures({ pictures, buckets, findings, problem, onCaption, onLe
         </tr>
       </thead>
       <tbody>
-        {pictures.map((one, index) => {
-          const found = findings.get(index) ?? [];
+        {pictures.map((one) => {
+          const found = findings.get(one.fileId) ?? [];
           return (
             <tr key={one.fileId}>
               <th scope="row">
@@ -50,7 +50,7 @@ export function Pictures({ pictures, buckets, findings, problem, onCaption, onLe
                   onInput={({ currentTarget }) => onCaption(one.fileId, currentTarget.value)}
                 />
                 <Findings findings={found} />
-                {index === problem.at && <Problem error={problem.error} />}
+                {one.fileId === problem.at && <Problem error={problem.error} />}
               </td>
               <td>
                 <button type="button" class="plain" aria-label={words.leave(one.name)} onClick={() => onLeave(one.fileId)}>
