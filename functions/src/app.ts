@@ -17,7 +17,7 @@ import { models } from './models.ts';
 import { observe } from './observe.ts';
 import { openaiImages } from './openai-images.ts';
 import { rateLimitHeaders } from './rate.ts';
-import { referencePage } from './reference.ts';
+import { type Description, referencePage } from './reference.ts';
 import { newRouter } from './router.ts';
 import type { Services } from './services.ts';
 import { tokens } from './tokens.ts';
@@ -88,7 +88,9 @@ export function createApp(services: Services) {
   app.doc31('/openapi.json', about);
   app.get('/docs', (c) => {
     c.header('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'");
-    return c.html(referencePage(app.getOpenAPI31Document(about)));
+    // As /openapi.json has it: what no JSON can say is gone.
+    const description: Description = JSON.parse(JSON.stringify(app.getOpenAPI31Document(about)));
+    return c.html(referencePage(description));
   });
 
   for (const { method, path } of app.routes) {
