@@ -144,7 +144,7 @@ describe.skipIf(!installed).each(Object.entries(stages))('the cloud of stage %s'
     await using job = await deadJob(found.bucketName());
     // One letter that can be read, one of a record that cannot.
     const event = { Records: [job.letter, job.unreadable].map((body, i) => ({ messageId: `m${i}`, receiptHandle: 'r', body })) };
-    expect(await invoke(await bundle(build), { ...environment, S3_ENDPOINT: job.endpoint }, event)).toEqual({
+    expect(await invoke(await bundle(build), { ...environment, AWS_ENDPOINT_URL_S3: job.endpoint }, event)).toEqual({
       batchItemFailures: [{ itemIdentifier: 'm1' }],
     });
     expect(await job.read()).toMatchObject({ status: 'failed', error: { code: 'worker_failed' } });

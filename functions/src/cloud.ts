@@ -29,8 +29,13 @@ function accessTo(service: 'S3' | 'SQS' | 'DYNAMODB', variables: unknown) {
   };
 }
 
+/** The deployment's bucket. */
+export function openBucket(variables: unknown) {
+  const { BUCKET } = z.object({ BUCKET: z.string() }).parse(variables);
+  return fetchBucket(accessTo('S3', variables), BUCKET);
+}
+
 const cloudSchema = z.object({
-  BUCKET: z.string(),
   TRAININGS_QUEUE_URL: z.url(),
   IMAGES_QUEUE_URL: z.url(),
   BATCHES_QUEUE_URL: z.url(),
@@ -42,7 +47,7 @@ export function openCloud(variables: unknown) {
   const environment = cloudSchema.parse(variables);
   const sqs = accessTo('SQS', variables);
   return {
-    bucket: fetchBucket(accessTo('S3', variables), environment.BUCKET),
+    bucket: openBucket(variables),
     queues: {
       trainings: fetchQueue(sqs, environment.TRAININGS_QUEUE_URL),
       images: fetchQueue(sqs, environment.IMAGES_QUEUE_URL),

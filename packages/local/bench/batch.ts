@@ -14,7 +14,6 @@ import {
   images,
   isFinalBatch,
   keys,
-  type Model,
   messageSchema,
   newId,
   putRecord,
@@ -28,6 +27,7 @@ import { fetchQueue } from '@loraloom/jobs/queue/fetch';
 import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { startConsumer } from '../src/consumer.ts';
 import { openLimits } from '../src/limits.ts';
+import { described as model } from '../src/test-models.ts';
 import { credentials, startProcess } from '../src/test-process.ts';
 
 /*
@@ -73,19 +73,6 @@ async function openDisk() {
 const { bucket, queues, limits, close } = await (place === 'disk' ? openDisk() : openMemory());
 const log = (line: Record<string, unknown>) => console.error(JSON.stringify(line));
 const report = (error: unknown) => log({ level: 'warn', error: String(error) });
-const model: Model = {
-  name: 'emoji',
-  object: 'model',
-  family: 'sd1',
-  resolution: 128,
-  latent_factor: 8,
-  default_steps: 25,
-  default_guidance_scale: 4,
-  default_sampler: 'ddim',
-  files: [],
-  license: 'MIT',
-  description: '',
-};
 await putRecord(bucket, keys.model('emoji'), model);
 await putRecord(bucket, keys.limits(tenant), tenantLimitsSchema.parse({ unfinished_jobs: 2000 }));
 

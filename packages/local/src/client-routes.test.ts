@@ -8,7 +8,6 @@ import {
   imageIdSchema,
   keys,
   type LoraVersion,
-  type Model,
   newId,
   publishLora,
   updateRecord,
@@ -18,21 +17,9 @@ import { memoryLimits } from '@loraloom/jobs/limits/memory';
 import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { described as model } from './test-models.ts';
 
 const pepper = 'a pepper of at least thirty-two characters';
-const model: Model = {
-  name: 'emoji',
-  object: 'model',
-  family: 'sd1',
-  resolution: 128,
-  latent_factor: 8,
-  default_steps: 25,
-  default_guidance_scale: 4,
-  default_sampler: 'ddim',
-  files: [],
-  license: 'MIT',
-  description: '',
-};
 const weights = new Uint8Array([1, 2, 3]);
 const version: LoraVersion = {
   name: 'style',

@@ -1,25 +1,13 @@
 import { connect, LoraloomError } from '@loraloom/client';
 import { createApiKey, createApp, newApiKey } from '@loraloom/functions';
-import { beginAttempt, images, keys, type Model, putRecord, trainings, updateAttempt } from '@loraloom/jobs';
+import { beginAttempt, images, keys, putRecord, trainings, updateAttempt } from '@loraloom/jobs';
 import { memoryBucket } from '@loraloom/jobs/bucket/memory';
 import { memoryLimits } from '@loraloom/jobs/limits/memory';
 import { memoryQueues } from '@loraloom/jobs/queue/memory';
 import { expect, test } from 'vitest';
+import { described as model } from './test-models.ts';
 
 const pepper = 'a pepper of at least thirty-two characters';
-const model: Model = {
-  name: 'emoji',
-  object: 'model',
-  family: 'sd1',
-  resolution: 128,
-  latent_factor: 8,
-  default_steps: 25,
-  default_guidance_scale: 4,
-  default_sampler: 'ddim',
-  files: [],
-  license: 'MIT',
-  description: '',
-};
 
 /** All that is read of a picture before it is decoded: a PNG's signature, 128 × 128 pixels, a byte of its own, and its end. */
 const pictureOf = (byte: number) =>

@@ -5,28 +5,15 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { connect, type Loraloom } from '@loraloom/client';
 import { decodePicture, encodePng } from '@loraloom/emoji-base';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Stack, startStack } from './stack.ts';
+import { tiny } from './test-models.ts';
 
 /*
  * The programs themselves, over HTTP: the API, the embedded S3 and SQS, and the worker as a process of its own.
  */
-
-const tiny = {
-  folder: fileURLToPath(new URL('../../engine/fixtures/sd-tiny/model', import.meta.url)),
-  name: 'tiny',
-  family: 'sd1',
-  resolution: 64,
-  latent_factor: 4,
-  default_steps: 2,
-  default_guidance_scale: 2,
-  default_sampler: 'ddim',
-  license: 'MIT',
-  description: 'random weights',
-} as const;
 
 let folder: string;
 let stack: Stack;

@@ -8,25 +8,13 @@ import { connect } from '@loraloom/client';
 import { encodePng } from '@loraloom/emoji-base';
 import { expect, it } from 'vitest';
 import { startStack } from './stack.ts';
+import { tiny } from './test-models.ts';
 
 /*
  * The command line against the programs that it talks to.
  */
 
 const program = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
-const tiny = {
-  folder: fileURLToPath(new URL('../../engine/fixtures/sd-tiny/model', import.meta.url)),
-  name: 'tiny',
-  family: 'sd1',
-  resolution: 64,
-  latent_factor: 4,
-  default_steps: 2,
-  default_guidance_scale: 2,
-  default_sampler: 'ddim',
-  license: 'MIT',
-  description: 'random weights',
-} as const;
-
 it('trains a settings file on a server, and brings the LoRA back', { timeout: 120_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'loraloom-submit-'));
   const stack = await startStack({ folder: join(folder, 'stack'), port: 0, models: [tiny] });
